@@ -1,0 +1,132 @@
+"""The work queue's messages: an article goes in, an analysis or a dead letter comes out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import urllib.parse
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from schemas import subjects
+from schemas.chat import Usage
+from schemas.codec import decode
+from schemas.errors import BadRequest
+
+_Text = Annotated[str, Meta(min_length=1)]
+_Moment = Annotated[dt.datetime, Meta(tz=True)]
+
+
+class Article(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """What a NAS publishes. Anything that has no field of its own belongs in `meta`."""
+
+    title: _Text
+    body: _Text
+    id: _Text | None = None
+    url: str | None = None
+    source: str | None = None
+    published_at: _Moment | None = None
+    lang: str | None = None
+    meta: dict[str, Any] | None = None
+
+
+def decode_article(payload: bytes) -> Article:
+    """Raises BadRequest naming the field; an unknown one is told where it belongs."""
+    try:
+        return decode(Article, payload)
+    except BadRequest as error:
+        if error.code == "unknown_parameter":
+            message = f"Unknown field `{error.param}`: put what has no field of its own under `meta`."
+            raise BadRequest(message, param=error.param, code=error.code) from None
+        raise
+
+
+def article_id(article: Article) -> str:
+    """Its own id, else one derived from the url, else from the text."""
+    if article.id is not None:
+        return article.id
+    text = article.url or f"{article.title}\n{article.body}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class ArticleRef(msgspec.Struct, frozen=True):
+    """What an analysis repeats of its article."""
+
+    title: str
+    url: str | None
+    source: str | None
+    published_at: dt.datetime | None
+
+
+class Timings(msgspec.Struct, frozen=True):
+    """Seconds."""
+
+    queued: float
+    prefill: float
+    decode: float
+    total: float
+
+
+class Analysis(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one article; `result` validates against the recipe's schema."""
+
+    id: str
+    recipe: str
+    recipe_version: str
+    article: ArticleRef
+    model: str
+    result: Any
+    usage: Usage
+    timings: Timings
+    attempts: int
+    worker: str
+    finished_at: dt.datetime
+    cached: bool = False
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an article ended without an analysis.
+
+    It travels as headers, the original payload beside it byte for byte: a payload that needs escapes
+    would outgrow the server's 1 MB inside JSON, and sending it again is a plain publish.
+    """
+
+    subject: str
+    stream: str
+    sequence: int
+    reason: str
+    error: str
+    attempts: int
+    worker: str
+    failed_at: dt.datetime
+    request_id: str | UnsetType = UNSET
+
+    def headers(self) -> dict[str, str]:
+        values = msgspec.to_builtins(self, str_keys=True)
+        return {_header(name): urllib.parse.quote(str(value), _SAFE) for name, value in values.items()}
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str]) -> DeadLetter:
+        """Raises BadRequest when a header is missing or not of its type."""
+        names = {_header(name): name for name in cls.__struct_fields__}
+        values = {names[k]: urllib.parse.unquote(v) for k, v in headers.items() if k in names}
+        try:
+            return msgspec.convert(values, cls, strict=False)
+        except msgspec.ValidationError:
+            raise BadRequest("This message in DEAD is not a dead letter.") from None
+
+    @property
+    def address(self) -> subjects.ArticleSubject:
+        return subjects.parse_article(self.subject)
+
+
+# Header values are one line of Latin text: readable for a person, the rest percent-encoded.
+_SAFE = " !\"#$&'()*+,/:;<=>?@[]^`{|}~"
+
+
+def _header(name: str) -> str:
+    """`failed_at` as `Llm-Failed-At`."""
+    return "Llm-" + "-".join(part.capitalize() for part in name.split("_"))

@@ -1,0 +1,115 @@
+"""One tree of errors, each of which knows how it looks on the wire (OpenAI's error object and an HTTP status).
+
+LlmError
+├── BadRequest 400 ── ContextLengthExceeded
+├── NotFound 404
+├── TooLarge 413
+├── Overloaded 429
+├── Cancelled 499
+├── EngineFailed 500
+├── Unavailable 503
+└── DeadlineExceeded 504
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+
+class ErrorDetail(msgspec.Struct, frozen=True):
+    """OpenAI's error object."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The payload of every reply that is an error."""
+
+    error: ErrorDetail
+
+
+class LlmError(Exception):
+    """Root of the tree. The message is a sentence for the caller, never a repr."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    default_code: ClassVar[str | None] = None
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.default_code
+
+    def body(self) -> ErrorBody:
+        return ErrorBody(ErrorDetail(self.message, self.type, self.param, self.code))
+
+
+class BadRequest(LlmError):
+    """The request can never succeed as it is."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class ContextLengthExceeded(BadRequest):
+    """Prompt and answer together do not fit the model's context."""
+
+    default_code = "context_length_exceeded"
+
+
+class NotFound(LlmError):
+    """A model, recipe or object that nobody here has."""
+
+    status = 404
+    type = "invalid_request_error"
+
+
+class TooLarge(LlmError):
+    """The payload is over a limit in bytes."""
+
+    status = 413
+    type = "invalid_request_error"
+    default_code = "payload_too_large"
+
+
+class Overloaded(LlmError):
+    """More waits already than the worker takes on; try again later."""
+
+    status = 429
+    type = "rate_limit_error"
+    default_code = "overloaded"
+
+
+class Cancelled(LlmError):
+    """The caller gave up (nginx's 499: client closed request)."""
+
+    status = 499
+    type = "request_cancelled"
+    default_code = "cancelled"
+
+
+class EngineFailed(LlmError):
+    """The model's own code failed; the same request may work later."""
+
+    default_code = "engine_error"
+
+
+class Unavailable(LlmError):
+    """Nobody is there to do it now."""
+
+    status = 503
+    default_code = "unavailable"
+
+
+class DeadlineExceeded(LlmError):
+    """The caller's deadline passed before the answer was complete."""
+
+    status = 504
+    type = "timeout_error"
+    default_code = "deadline_exceeded"

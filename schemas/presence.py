@@ -1,0 +1,33 @@
+"""What each worker says of itself in `llm_workers`, so that anyone can see who is there."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+
+class ModelCard(msgspec.Struct, frozen=True):
+    """A model that a worker serves; `context` is in tokens."""
+
+    name: str
+    aliases: list[str]
+    context: int
+
+
+class Presence(msgspec.Struct, frozen=True, kw_only=True):
+    """Renewed every few seconds; it expires with its bucket's age limit when the worker is gone."""
+
+    worker: str
+    version: str
+    pid: int
+    host: str
+    models: list[ModelCard]
+    slots: int
+    running: int
+    waiting: int
+    prompt_tokens_per_second: float
+    decode_tokens_per_second: float
+    memory_bytes: int
+    started_at: dt.datetime
+    updated_at: dt.datetime

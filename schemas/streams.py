@@ -1,0 +1,125 @@
+"""Streams, consumers and buckets with every setting that matters; ages and waits are in seconds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from schemas.subjects import LANES, Lane
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    description: str
+    subjects: list[str]
+    retention: Literal["workqueue", "limits"] = "limits"
+    discard: Literal["new", "old"] = "old"
+    discard_new_per_subject: bool = False
+    max_msgs_per_subject: int = -1
+    max_msg_size: int = -1
+    max_age: float = 0
+    duplicate_window: float = 2 * MINUTE
+    allow_direct: bool = False
+
+
+class Consumer(msgspec.Struct, frozen=True, kw_only=True):
+    stream: str
+    durable_name: str
+    description: str
+    filter_subject: str
+    ack_wait: float
+    max_deliver: int
+    max_ack_pending: int = 1000
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """A key-value bucket; `ttl` 0 keeps for good."""
+
+    bucket: str
+    description: str
+    history: int = 1
+    ttl: float = 0
+
+
+ARTICLES = Stream(
+    name="ARTICLES",
+    description="Articles that wait for their analysis",
+    subjects=["articles.*.*.*"],
+    retention="workqueue",
+    discard="new",
+    discard_new_per_subject=True,
+    max_msgs_per_subject=1,
+    max_msg_size=768 * 1024,
+    max_age=14 * DAY,
+    duplicate_window=24 * HOUR,
+    allow_direct=True,
+)
+ANALYSES = Stream(
+    name="ANALYSES",
+    description="One analysis per article and recipe",
+    subjects=["analyses.*.*"],
+    max_msgs_per_subject=1,
+    max_age=30 * DAY,
+    allow_direct=True,
+)
+DEAD = Stream(
+    name="DEAD",
+    description="What could not be done, with the reason and the original",
+    subjects=["dead.*.*.*"],
+    max_msgs_per_subject=1,
+    max_age=90 * DAY,
+    allow_direct=True,
+)
+DEAD_EVENTS = Stream(
+    name="DEAD_EVENTS",
+    description="Advisories of articles that their workers never lived to report",
+    subjects=[
+        "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.ARTICLES.>",
+        "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.ARTICLES.>",
+    ],
+    retention="workqueue",
+    max_age=90 * DAY,
+)
+STREAMS = (ARTICLES, ANALYSES, DEAD, DEAD_EVENTS)
+
+ACK_WAIT = 60.0
+IN_PROGRESS_EVERY = 20.0
+MAX_DELIVER = 8
+
+
+def lane_consumer(lane: Lane) -> Consumer:
+    return Consumer(
+        stream=ARTICLES.name,
+        durable_name=f"articles-{lane}",
+        description=f"Workers take articles of the lane {lane} here",
+        filter_subject=f"articles.{lane}.>",
+        ack_wait=ACK_WAIT,
+        max_deliver=MAX_DELIVER,
+    )
+
+
+LANE_CONSUMERS = {lane: lane_consumer(lane) for lane in LANES}
+MOVER = Consumer(
+    stream=DEAD_EVENTS.name,
+    durable_name="mover",
+    description="Workers move given-up articles to DEAD here",
+    filter_subject="",
+    ack_wait=ACK_WAIT,
+    max_deliver=-1,
+)
+CONSUMERS = (*LANE_CONSUMERS.values(), MOVER)
+
+RECIPES = Bucket(bucket="llm_recipes", description="How an article becomes a prompt", history=10)
+CACHE = Bucket(
+    bucket="llm_cache", description="Results by hash of model, prompt, schema, sampling", ttl=30 * DAY
+)
+WORKERS = Bucket(bucket="llm_workers", description="Presence of each worker", ttl=45.0)
+BUCKETS = (RECIPES, CACHE, WORKERS)
+
+
+def retry_delay(attempts: int) -> float:
+    """Seconds until a job that failed for now is delivered again; `attempts` counts deliveries from 1."""
+    return min(300.0, 15.0 * float(2 ** (attempts - 1)))

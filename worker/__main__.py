@@ -1,0 +1,63 @@
+"""`python -m worker` runs the worker; `python -m worker model ...` looks after the models on this disk."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from schemas.errors import LlmError
+from schemas.runtime.settings import BadSettings
+from worker.settings import Settings
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="nats-mlx worker", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    model = commands.add_parser("model", help="models on this disk").add_subparsers(
+        dest="action", required=True
+    )
+    listing = model.add_parser("ls", help="list them")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    fetch = model.add_parser("fetch", help="download one unless it is here")
+    fetch.add_argument("name", help="`starter`, a Hugging Face repository, or a folder")
+    return parser.parse_args()
+
+
+def _list(as_json: bool) -> None:
+    from worker.engine import store  # imports MLX, which takes a second that `run` and --help need not pay
+
+    for model in store.local(Settings.load().cache_dir):
+        line = {"name": model.name, "aliases": model.aliases, "folder": str(model.folder)}
+        print(json.dumps(line) if as_json else f"{model.name}\t{','.join(model.aliases)}\t{model.folder}")
+
+
+def _fetch(name: str) -> None:
+    from worker.engine import store  # see _list
+
+    model = store.fetch(name, Settings.load().cache_dir)
+    print(f"{model.name} is at {model.folder}", file=sys.stderr)
+
+
+def main() -> int:
+    arguments = _arguments()
+    try:
+        if arguments.command is None:
+            from worker import app  # see _list
+
+            return app.main()
+        if arguments.action == "ls":
+            _list(arguments.json)
+        else:
+            _fetch(arguments.name)
+    except BadSettings as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2
+    except LlmError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Answers that always validate: a JSON Schema becomes a grammar, and only tokens that keep to it can be drawn."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any, cast
+
+import mlx.core as mx
+import numpy as np
+from llguidance import LLMatcher, LLTokenizer
+from llguidance.hf import from_tokenizer
+from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
+
+from schemas.errors import BadRequest, EngineFailed
+
+# Free white space would let a weak model print blanks until its tokens are spent.
+_LAYOUT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+ANY_OBJECT = {"type": "object"}
+
+
+class Grammars:
+    """The grammars of one tokenizer, compiled once per schema. `vocabulary` is the width of the logits."""
+
+    def __init__(self, tokenizer: Any, eos: list[int], vocabulary: int) -> None:
+        self._tokenizer: LLTokenizer = from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=eos)
+        self.compile = functools.lru_cache(maxsize=64)(self._compile)
+
+    def _compile(self, schema: str) -> LLMatcher:
+        """A matcher at the start of `schema`, to be copied for each row.
+
+        Raises BadRequest with the compiler's reason when the schema is outside the supported subset.
+        """
+        try:
+            grammar = LLMatcher.grammar_from_json_schema(schema, overrides=_LAYOUT)
+        except ValueError as error:
+            raise _unsupported(str(error)) from None
+        matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
+        if matcher.is_error():
+            raise _unsupported(matcher.get_error())
+        return matcher
+
+    def guide(self, schema: str, vocabulary: int) -> Guide:
+        return Guide(self.compile(schema).deep_copy(), vocabulary)
+
+
+def dump(schema: dict[str, Any]) -> str:
+    """One text per schema, the order of its keys kept: it is the order in which they are written."""
+    return json.dumps(schema, ensure_ascii=False)
+
+
+def _unsupported(reason: str) -> BadRequest:
+    first = reason.strip().split("\n")[0]
+    return BadRequest(
+        f"The JSON Schema cannot be enforced: {first}", param="response_format", code="unsupported_schema"
+    )
+
+
+class Guide:
+    """One row's place in its grammar, as a logits processor of the batch."""
+
+    def __init__(self, matcher: LLMatcher, vocabulary: int) -> None:
+        self._matcher = matcher
+        self._mask = allocate_token_bitmask(1, vocabulary)
+        self._vocabulary = vocabulary
+        self._started = False
+
+    def __call__(self, tokens: mx.array, logits: mx.array) -> mx.array:
+        if self._started:
+            self._advance(cast(int, tokens[-1].item()))
+        self._started = True
+        fill_next_token_bitmask(self._matcher, self._mask)
+        # llguidance's own kernel for MLX is Metal only; unpacking runs everywhere.
+        bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocabulary]
+        return mx.where(mx.array(bits.astype(bool)), logits, -mx.inf)
+
+    def _advance(self, token: int) -> None:
+        # A finished row is computed for one more step before the batch drops it.
+        if not self._matcher.is_stopped() and not self._matcher.consume_token(token):
+            raise EngineFailed("The model left its grammar; the answer was thrown away.")

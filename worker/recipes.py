@@ -1,0 +1,102 @@
+"""How an article becomes a prompt: what people write into the bucket `llm_recipes`, checked before it is used."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Annotated, Any, Self
+
+import jinja2
+import jsonschema
+from jinja2.sandbox import SandboxedEnvironment
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from schemas.articles import Article
+from schemas.chat import ChatRequest, JsonSchema, JsonSchemaFormat, SystemMessage, UserMessage
+from schemas.errors import BadRequest
+
+BUILT_IN = ("coin",)
+
+_templates = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+_Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class RecipeSampling(BaseModel):
+    """Names and ranges as in a chat request. At temperature 0 the same article gets the same analysis."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    seed: int | None = None
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+
+
+class Recipe(BaseModel):
+    """`template` is Jinja; it sees the article's fields. `answer` is the JSON Schema of the result."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: _Text
+    description: str = ""
+    model: str | None = None
+    system: _Text
+    template: _Text
+    answer: dict[str, Any]
+    sampling: RecipeSampling = RecipeSampling()
+    max_tokens: Annotated[int, Field(ge=1)] = 512
+
+    @model_validator(mode="after")
+    def _is_usable(self) -> Self:
+        try:
+            jsonschema.Draft202012Validator.check_schema(self.answer)
+            _templates.from_string(self.template)
+        except jsonschema.SchemaError as error:
+            raise ValueError(f"answer is not a JSON Schema: {error.message}") from None
+        except jinja2.TemplateError as error:
+            raise ValueError(f"template is not valid Jinja: {error}") from None
+        return self
+
+    def request(self, article: Article) -> ChatRequest:
+        """The chat request that asks for this article's analysis. Raises BadRequest."""
+        try:
+            text = _templates.from_string(self.template).render(_fields(article))
+        except jinja2.TemplateError as error:
+            reason = f"The recipe's template cannot render this article: {error}."
+            raise BadRequest(reason, code="bad_recipe") from None
+        sampling = self.sampling.model_dump(exclude_none=True)
+        return ChatRequest(
+            messages=[SystemMessage(content=self.system), UserMessage(content=text)],
+            response_format=JsonSchemaFormat(JsonSchema(name="answer", schema=self.answer)),
+            max_tokens=self.max_tokens,
+            **sampling,
+        )
+
+    def result(self, text: str) -> Any:
+        """The answer as data. Raises ValueError when it is not JSON that validates."""
+        result = json.loads(text)
+        try:
+            jsonschema.validate(result, self.answer, jsonschema.Draft202012Validator)
+        except jsonschema.ValidationError as error:
+            raise ValueError(error.message) from None
+        return result
+
+
+def parse(payload: bytes) -> Recipe:
+    """Raises BadRequest with one sentence for all that is wrong with the recipe."""
+    try:
+        return Recipe.model_validate_json(payload)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, item['loc'])) or 'recipe'}: {item['msg']}" for item in error.errors()]
+        raise BadRequest(f"The recipe is not valid: {'; '.join(faults)}.", code="bad_recipe") from None
+
+
+def built_in(name: str) -> bytes:
+    """The text of a recipe that ships with the project."""
+    return resources.files("worker").joinpath("data", "recipes", f"{name}.json").read_bytes()
+
+
+def _fields(article: Article) -> dict[str, Any]:
+    return {name: getattr(article, name) for name in Article.__struct_fields__}

@@ -1,0 +1,1 @@
+"""Everything that speaks NATS: the micro service, the pull consumers, results, dead letters, presence."""

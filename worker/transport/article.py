@@ -1,0 +1,165 @@
+"""One article's way from its message to its end, and what each failure means for it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from schemas import streams, subjects
+from schemas.articles import Analysis, Article, ArticleRef, Timings, decode_article
+from schemas.errors import BadRequest, EngineFailed, LlmError, NotFound, Unavailable
+from schemas.runtime import log as logs
+from worker.engine.engine import Engine
+from worker.jobs import ANY_COMPANY, Done, Failed, Job, JobLane, Text
+from worker.recipes import Recipe
+from worker.transport.ledger import Ledger
+from worker.transport.presence import PresenceBoard
+from worker.transport.recipes import Recipes
+
+log = logs.get("worker.article")
+
+# A job that may have killed a worker before runs in small company, then alone: only the culprit dies again.
+_SUSPECT_COMPANY = 4
+
+
+class Analyst:
+    """Turns article messages into analyses; every message is settled, given back, or dead when it returns."""
+
+    def __init__(
+        self, engine: Engine, recipes: Recipes, ledger: Ledger, board: PresenceBoard, worker: str
+    ) -> None:
+        self._engine = engine
+        self._recipes = recipes
+        self._ledger = ledger
+        self._board = board
+        self._worker = worker
+
+    async def handle(self, msg: Msg) -> None:
+        """Raises nothing but cancellation: then the message is given back by whoever cancelled."""
+        try:
+            await self._handle(msg)
+        except NatsError as error:
+            # Nothing was settled, so the server delivers it again after the ack wait.
+            log.warning("article_left", subject=msg.subject, error=str(error))
+
+    async def _handle(self, msg: Msg) -> None:
+        try:
+            await self._analyse(msg)
+        except LlmError as error:
+            await self._fail(msg, error)
+        except NatsError:
+            raise
+        except Exception:
+            log.exception("article_failed", subject=msg.subject)
+            await self._fail(msg, EngineFailed("The worker failed on this article; its log says why."))
+        else:
+            await self._ledger.settle(msg)
+
+    async def _fail(self, msg: Msg, error: LlmError) -> None:
+        attempts = msg.metadata.num_delivered or 1
+        for_good = error.status < 500 and error.status != 429
+        if for_good or attempts >= streams.MAX_DELIVER:
+            await self._ledger.dead(msg, _address(msg.subject), error, error.code or "failed")
+            await self._ledger.settle(msg)
+            return
+        delay = 1.0 if isinstance(error, Unavailable) else streams.retry_delay(attempts)
+        log.warning("article_retry", subject=msg.subject, attempts=attempts, delay=delay, error=error.message)
+        await msg.nak(delay=delay)
+
+    async def _analyse(self, msg: Msg) -> None:
+        address = subjects.parse_article(msg.subject)
+        replace = (msg.headers or {}).get(subjects.REPLACE, "").lower() == "true"
+        if not replace and await self._ledger.has_analysis(address.recipe, address.token):
+            log.info("article", id=address.token, recipe=address.recipe, outcome="exists")
+            return
+        article = decode_article(msg.data)
+        name = _article_id(article, address.token)
+        recipe = await self._recipes.get(address.recipe)
+        await self._check_model(recipe)
+        text, done = await self._infer(msg, recipe, article, address.lane)
+        analysis = self._compose(msg, name, address.recipe, recipe, article, text, done)
+        await self._ledger.analysis(address.token, analysis, replace=replace)
+        log.info(
+            "article",
+            id=name,
+            recipe=address.recipe,
+            model=analysis.model,
+            outcome=done.finish,
+            attempts=analysis.attempts,
+            **done.fields(),
+        )
+
+    async def _check_model(self, recipe: Recipe) -> None:
+        if recipe.model is None or self._board.serves(recipe.model):
+            return
+        if await self._board.anyone_serves(recipe.model):
+            raise Unavailable(f"Another worker serves the recipe's model `{recipe.model}`.")
+        raise NotFound(f"No worker serves the recipe's model `{recipe.model}`.", code="model_not_found")
+
+    async def _infer(self, msg: Msg, recipe: Recipe, article: Article, lane: str) -> tuple[str, Done]:
+        work = await self._engine.prepare(recipe.request(article))
+        job_lane: JobLane = "high" if lane == "high" else "norm"
+        job = Job(msg.reply, job_lane, work, _company(msg.metadata.num_delivered or 1))
+        parts: list[str] = []
+        async with self._engine.run(job) as run:
+            while True:
+                match await run.next():
+                    case Text(text):
+                        parts.append(text)
+                    case Failed(error):
+                        raise error
+                    case Done() as done:
+                        return "".join(parts), done
+
+    def _compose(
+        self, msg: Msg, name: str, recipe_name: str, recipe: Recipe, article: Article, text: str, done: Done
+    ) -> Analysis:
+        if done.finish == "length":
+            raise BadRequest(
+                f"The answer did not end within the recipe's {recipe.max_tokens} tokens.",
+                code="answer_too_long",
+            )
+        try:
+            result = recipe.result(text)
+        except ValueError as error:
+            raise EngineFailed(f"The answer does not validate: {error}") from None
+        now = dt.datetime.now(dt.UTC)
+        spent = done.durations
+        queued = max(0.0, time.time() - msg.metadata.timestamp.timestamp() - spent.prefill - spent.decode)
+        return Analysis(
+            id=name,
+            recipe=recipe_name,
+            recipe_version=recipe.version,
+            article=ArticleRef(article.title, article.url, article.source, article.published_at),
+            model=self._engine.model.name,
+            result=result,
+            usage=done.usage,
+            timings=Timings(queued, spent.prefill, spent.decode, queued + spent.prefill + spent.decode),
+            attempts=msg.metadata.num_delivered or 1,
+            worker=self._worker,
+            finished_at=now,
+        )
+
+
+def _company(attempts: int) -> int:
+    if attempts == 1:
+        return ANY_COMPANY
+    return _SUSPECT_COMPANY if attempts == 2 else 1
+
+
+def _article_id(article: Article, token: str) -> str:
+    """The id in the payload must be the one in the subject, or two articles would share one analysis."""
+    if article.id is None:
+        return token
+    if subjects.id_token(article.id) != token:
+        reason = f"The article's id `{article.id}` is not the one in its subject, `{token}`."
+        raise BadRequest(reason, param="id", code="id_mismatch")
+    return article.id
+
+
+def _address(subject: str) -> subjects.ArticleSubject:
+    """The address even of a subject with an unknown lane: the stream takes articles.*.*.* only."""
+    return subjects.ArticleSubject(*subject.split(".")[1:])

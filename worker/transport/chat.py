@@ -1,0 +1,206 @@
+"""Chat over request/reply: decode, prepare, run, answer; and stop at once when nobody wants the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from schemas import subjects
+from schemas.chat import ChatChunk, ChatCompletion, ChatRequest, decode_request
+from schemas.codec import encode
+from schemas.errors import (
+    BadRequest,
+    Cancelled,
+    DeadlineExceeded,
+    EngineFailed,
+    LlmError,
+    NotFound,
+    Overloaded,
+    Unavailable,
+)
+from schemas.presence import ModelCard
+from schemas.runtime import log as logs
+from worker.engine.engine import Engine, Run
+from worker.jobs import Done, Failed, Job, Text
+from worker.settings import Settings
+from worker.transport.abandon import Abandonment
+from worker.transport.micro import Endpoint
+from worker.transport.replies import PlainReply, Reply, StreamReply
+
+log = logs.get("worker.chat")
+
+
+class _Options(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Shape(msgspec.Struct):
+    """Just enough of a request to know what shape its answer has, an error too."""
+
+    stream: bool | None = None
+    stream_options: _Options | None = None
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request and where its answer goes. `run` is there while the engine has it."""
+
+    msg: Msg
+    request_id: str
+    job_id: str
+    run: Run | None = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.msg.headers or {}
+
+    def end(self, error: LlmError) -> None:
+        """Have the engine drop it and the caller told why; before it runs there is nothing to drop."""
+        if self.run is not None:
+            self.run.fail(error)
+
+
+class Chat:
+    """Answers `llm.v1.chat`, and `llm.v1.chat.<model>` for each name of the model."""
+
+    def __init__(self, nc: Client, engine: Engine, card: ModelCard, settings: Settings) -> None:
+        self._nc = nc
+        self._engine = engine
+        self._names = [card.name, *card.aliases]
+        self._settings = settings
+        self._abandonment = Abandonment(nc, settings.abandon_grace)
+        self._exchanges: dict[str, _Exchange] = {}
+        self._cancels: Subscription | None = None
+
+    async def start(self) -> None:
+        await self._abandonment.start()
+        self._cancels = await self._nc.subscribe(subjects.CANCEL_ALL, cb=self._on_cancel)
+
+    async def stop(self) -> None:
+        await self._abandonment.stop()
+        if self._cancels is not None:
+            await self._cancels.unsubscribe()
+
+    def abort(self) -> None:
+        """End all that still runs; each caller is told."""
+        for exchange in self._exchanges.values():
+            exchange.end(Unavailable("The worker is shutting down; send the request again."))
+
+    def endpoints(self) -> list[Endpoint]:
+        """One endpoint for any model and one for each name of ours; their metadata carries the schemas."""
+        kinds = {"request_schema": ChatRequest, "response_schema": ChatCompletion, "chunk_schema": ChatChunk}
+        metadata = {name: encode(msgspec.json.schema(kind)).decode() for name, kind in kinds.items()}
+        tokens = dict.fromkeys(map(subjects.model_token, self._names))
+        found = [Endpoint("chat", subjects.CHAT, self._answer, metadata)]
+        return found + [Endpoint(f"chat-{t}", subjects.chat_model(t), self._answer, metadata) for t in tokens]
+
+    async def _on_cancel(self, msg: Msg) -> None:
+        request_id = msg.subject.rpartition(".")[2]
+        for exchange in self._exchanges.values():
+            if exchange.request_id == request_id:
+                exchange.end(Cancelled("The request was cancelled."))
+
+    async def _answer(self, msg: Msg) -> str | None:
+        """Serve one request whatever happens; returns the error's sentence for the statistics."""
+        job_id = _unique(self._nc)
+        exchange = _Exchange(msg, (msg.headers or {}).get(subjects.REQUEST_ID) or job_id, job_id)
+        self._exchanges[job_id] = exchange
+        try:
+            return await self._serve(exchange)
+        finally:
+            del self._exchanges[job_id]
+            self._abandonment.forget(job_id)
+
+    async def _serve(self, exchange: _Exchange) -> str | None:
+        error: LlmError
+        reply = self._reply(exchange)
+        try:
+            async with asyncio.timeout(_seconds_left(exchange.headers)):
+                await self._run(exchange, reply)
+            return None
+        except TimeoutError:
+            error = DeadlineExceeded("The deadline passed before the answer was complete.")
+        except LlmError as known:
+            error = known
+        except Exception:
+            log.exception("chat_failed", request_id=exchange.request_id)
+            error = EngineFailed("The worker failed on this request; its log says why.")
+        log.info("chat", request_id=exchange.request_id, outcome=error.status, error=error.message)
+        await reply.fail(error)
+        return error.message
+
+    async def _run(self, exchange: _Exchange, reply: Reply) -> None:
+        if not subjects.is_token(exchange.request_id):
+            raise BadRequest(f"{subjects.REQUEST_ID} must be 1 to 64 characters, none of them blank or . * >")
+        request = decode_request(exchange.msg.data)
+        self._check_model(request.model)
+        if self._engine.waiting >= self._settings.max_waiting:
+            raise Overloaded("Too many requests wait already; try again in a few seconds.")
+        work = await self._engine.prepare(request)
+        async with self._engine.run(Job(exchange.job_id, "chat", work)) as run:
+            exchange.run = run
+            await reply.open()
+            done = await self._relay(run, reply)
+        log.info(
+            "chat", request_id=exchange.request_id, model=self._names[0], outcome=done.finish, **done.fields()
+        )
+
+    async def _relay(self, run: Run, reply: Reply) -> Done:
+        while True:
+            match await run.next(self._settings.keep_alive):
+                case None:
+                    await reply.keep_alive()
+                case Text(text):
+                    await reply.text(text)
+                case Failed(error):
+                    raise error
+                case Done() as done:
+                    await reply.done(done)
+                    return done
+
+    def _check_model(self, model: str | None) -> None:
+        ours = map(subjects.model_token, self._names)
+        if model is None or subjects.model_token(model) in ours:
+            return
+        sentence = f"This worker does not serve the model `{model}`; it serves {', '.join(self._names)}."
+        raise NotFound(sentence, param="model", code="model_not_found")
+
+    def _reply(self, exchange: _Exchange) -> Reply:
+        shape = _shape(exchange.msg.data)
+        inbox, request_id, model = exchange.msg.reply, exchange.request_id, self._names[0]
+        if not shape.stream:
+            return PlainReply(self._nc, inbox, request_id, model)
+        gone = Cancelled("The caller's inbox is gone.")
+        watch = self._abandonment.watch(exchange.job_id, lambda: exchange.end(gone))
+        usage = shape.stream_options is not None and bool(shape.stream_options.include_usage)
+        return StreamReply(self._nc, inbox, request_id, model, watch, usage)
+
+
+def _unique(nc: Client) -> str:
+    return nc.new_inbox().rpartition(".")[2]
+
+
+def _shape(payload: bytes) -> _Shape:
+    try:
+        return msgspec.json.decode(payload, type=_Shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _Shape()  # the strict decoding to come says what is wrong with it
+
+
+def _seconds_left(headers: Mapping[str, str]) -> float | None:
+    """Until the caller's deadline; None without one. Raises BadRequest when it is not RFC 3339."""
+    text = headers.get(subjects.DEADLINE)
+    if text is None:
+        return None
+    try:
+        deadline = msgspec.convert(text, dt.datetime, strict=False)
+        return (deadline - dt.datetime.now(dt.UTC)).total_seconds()
+    except (msgspec.ValidationError, TypeError):
+        raise BadRequest(f"{subjects.DEADLINE} must be a time as RFC 3339 has it, with its zone.") from None

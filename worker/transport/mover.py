@@ -1,0 +1,87 @@
+"""Moves articles that used up their deliveries to DEAD: JetStream only hides them, and tells in an advisory."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+
+import msgspec
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeout
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from schemas import streams, subjects
+from schemas.articles import DeadLetter
+from schemas.runtime import log as logs
+
+log = logs.get("worker.mover")
+
+
+class _Advisory(msgspec.Struct):
+    """The part of JetStream's max_deliver and terminated advisories that matters here."""
+
+    stream: str
+    stream_seq: int
+    deliveries: int
+
+
+class Mover:
+    """Every worker runs one; the consumer `mover` gives each advisory to one of them."""
+
+    def __init__(self, js: JetStreamContext, worker: str) -> None:
+        self._js = js
+        self._worker = worker
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._pull = await self._js.pull_subscribe_bind(
+            consumer=streams.MOVER.durable_name, stream=streams.DEAD_EVENTS.name
+        )
+        self._task = asyncio.create_task(self._loop())
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+        await self._pull.unsubscribe()
+
+    async def _loop(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                for msg in await self._pull.fetch(16, timeout=1):
+                    await self._move(msg)
+            except NatsTimeout:
+                continue
+            except NatsError as error:
+                log.warning("mover_failed", error=str(error))
+                await asyncio.sleep(1)
+
+    async def _move(self, msg: Msg) -> None:
+        event = msgspec.json.decode(msg.data, type=_Advisory)
+        try:
+            original = await self._js.get_msg(event.stream, event.stream_seq)
+        except NotFoundError:
+            await msg.ack_sync()  # settled meanwhile, or its terminator took care of it
+            return
+        subject = original.subject or ""
+        _, recipe, token = subjects.ArticleSubject(*subject.split(".")[1:])
+        letter = DeadLetter(
+            subject=subject,
+            stream=event.stream,
+            sequence=event.stream_seq,
+            reason="max_deliveries",
+            error=f"Delivered {event.deliveries} times, and no worker lived to finish it.",
+            attempts=event.deliveries,
+            worker=self._worker,
+            failed_at=dt.datetime.now(dt.UTC),
+        )
+        headers = letter.headers()
+        await self._js.publish(
+            subjects.dead(event.stream, recipe, token), original.data or b"", headers=headers
+        )
+        await self._js.delete_msg(event.stream, event.stream_seq)
+        await msg.ack_sync()
+        log.warning("article_dead", subject=subject, reason=letter.reason, attempts=event.deliveries)

@@ -1,0 +1,114 @@
+"""Says in `llm_workers` that this worker is there, and sees who else is."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import platform
+import time
+
+import msgspec
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.errors import NoKeysError, NotFoundError
+from nats.js.kv import KeyValue
+
+from schemas import __version__, streams, subjects
+from schemas.codec import encode
+from schemas.presence import ModelCard, Presence
+from schemas.runtime import log as logs
+from worker.engine.engine import Counters, Engine
+
+log = logs.get("worker.presence")
+
+
+class PresenceBoard:
+    """Renews this worker's entry until it is taken down."""
+
+    def __init__(
+        self, js: JetStreamContext, engine: Engine, worker: str, card: ModelCard, slots: int, interval: float
+    ) -> None:
+        self._js = js
+        self._engine = engine
+        self._worker = worker
+        self._card = card
+        self._slots = slots
+        self._interval = interval
+        self._started = dt.datetime.now(dt.UTC)
+        self._last = Counters()
+        self._bucket: KeyValue
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._bucket = await self._js.key_value(streams.WORKERS.bucket)
+        await self._renew()
+        self._task = asyncio.create_task(self._loop())
+
+    async def stop(self) -> None:
+        """Take the entry down, so that nobody counts on this worker any more."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            await self._bucket.delete(self._worker)
+        except NatsError as error:
+            log.warning("presence_left_behind", error=str(error))
+
+    def serves(self, model: str) -> bool:
+        return _serves(self._card, model)
+
+    async def anyone_serves(self, model: str) -> bool:
+        try:
+            keys = await self._bucket.keys()
+        except NoKeysError:
+            return False
+        for key in keys:
+            try:
+                entry = await self._bucket.get(key)
+            except NotFoundError:
+                continue  # it left in this moment
+            presence = msgspec.json.decode(entry.value or b"", type=Presence)
+            if any(_serves(card, model) for card in presence.models):
+                return True
+        return False
+
+    async def _loop(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                await self._renew()
+            except NatsError as error:
+                log.warning("presence_not_renewed", error=str(error))
+
+    async def _renew(self) -> None:
+        now, last = self._engine.counters.copy(), self._last
+        self._last = now
+        busy = max(now.busy_seconds - last.busy_seconds, 1e-3)
+        presence = Presence(
+            worker=self._worker,
+            version=__version__,
+            pid=os.getpid(),
+            host=platform.node(),
+            models=[self._card],
+            slots=self._slots,
+            running=self._engine.running,
+            waiting=self._engine.waiting,
+            prompt_tokens_per_second=round((now.prompt_tokens - last.prompt_tokens) / busy, 1),
+            decode_tokens_per_second=round((now.decode_tokens - last.decode_tokens) / busy, 1),
+            memory_bytes=self._engine.memory_bytes(),
+            started_at=self._started,
+            updated_at=dt.datetime.now(dt.UTC),
+        )
+        await self._bucket.put(self._worker, encode(presence))
+
+
+def _serves(card: ModelCard, model: str) -> bool:
+    token = subjects.model_token(model)
+    return any(subjects.model_token(name) == token for name in (card.name, *card.aliases))
+
+
+def worker_id(name: str) -> str:
+    """A key of the bucket: the machine's name and what tells two workers on it apart."""
+    return f"{subjects.model_token(name)}-{os.getpid()}-{int(time.time())}"
