@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 import urllib.parse
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -106,7 +107,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
     def headers(self) -> dict[str, str]:
         values = msgspec.to_builtins(self, str_keys=True)
-        return {_header(name): urllib.parse.quote(str(value), _SAFE) for name, value in values.items()}
+        return {_header(name): _line(str(value)) for name, value in values.items()}
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> DeadLetter:
@@ -125,6 +126,12 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 # Header values are one line of Latin text: readable for a person, the rest percent-encoded.
 _SAFE = " !\"#$&'()*+,/:;<=>?@[]^`{|}~"
+_EDGES = re.compile(r"^ +| +$")
+
+
+def _line(text: str) -> str:
+    """Clients strip the blanks around a header's value: those are encoded too."""
+    return _EDGES.sub(lambda blanks: "%20" * len(blanks[0]), urllib.parse.quote(text, _SAFE))
 
 
 def _header(name: str) -> str:

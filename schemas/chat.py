@@ -115,6 +115,7 @@ class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     service_tier: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
+    prompt_cache_options: dict[str, Any] | None = None
     prompt_cache_retention: str | None = None
 
     @property
@@ -130,8 +131,8 @@ class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 _UNSUPPORTED = (
-    "audio function_call functions parallel_tool_calls prediction reasoning_effort tool_choice tools "
-    "top_logprobs verbosity web_search_options"
+    "audio function_call functions moderation parallel_tool_calls prediction reasoning_effort tool_choice "
+    "tools top_logprobs verbosity web_search_options"
 ).split()
 REFUSED = {name: f"`{name}` is not supported by this server; leave it out." for name in _UNSUPPORTED}
 

@@ -33,6 +33,15 @@ class ErrorBody(msgspec.Struct, frozen=True):
     error: ErrorDetail
 
 
+# A message also travels in a header, and a payload with headers over the server's 1 MB ends the connection for
+# good: what a message quotes of its request is cut here, once for all.
+_LONGEST = 1000
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
 class LlmError(Exception):
     """Root of the tree. The message is a sentence for the caller, never a repr."""
 
@@ -42,8 +51,8 @@ class LlmError(Exception):
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.param = param
+        self.message = _short(message)
+        self.param = _short(param) if param else param
         self.code = code or self.default_code
 
     def body(self) -> ErrorBody:

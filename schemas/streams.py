@@ -47,7 +47,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
 ARTICLES = Stream(
     name="ARTICLES",
     description="Articles that wait for their analysis",
-    subjects=["articles.*.*.*"],
+    subjects=[f"articles.{lane}.*.*" for lane in LANES],  # another lane is refused at once: nobody takes it
     retention="workqueue",
     discard="new",
     discard_new_per_subject=True,
@@ -122,4 +122,5 @@ BUCKETS = (RECIPES, CACHE, WORKERS)
 
 def retry_delay(attempts: int) -> float:
     """Seconds until a job that failed for now is delivered again; `attempts` counts deliveries from 1."""
-    return min(300.0, 15.0 * float(2 ** (attempts - 1)))
+    doublings = min(attempts - 1, 5)  # more would only be cut, and thousands of them are no float any more
+    return min(300.0, 15.0 * 2.0**doublings)

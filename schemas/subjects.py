@@ -74,5 +74,7 @@ def parse_article(subject: str) -> ArticleSubject:
     """Split `articles.<lane>.<recipe>.<id>`. Raises BadRequest when it has another shape."""
     parts = subject.split(".")
     if len(parts) != 4 or parts[0] != "articles" or parts[1] not in LANES:
-        raise BadRequest(f"`{subject}` is not a subject of the form articles.<lane>.<recipe>.<id>.")
+        raise BadRequest(
+            f"`{subject}` is not a subject of the form articles.<lane>.<recipe>.<id>.", code="invalid_subject"
+        )
     return ArticleSubject(*parts[1:])

@@ -20,7 +20,9 @@ def _arguments() -> argparse.Namespace:
     listing = model.add_parser("ls", help="list them")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
     fetch = model.add_parser("fetch", help="download one unless it is here")
-    fetch.add_argument("name", help="`starter`, a Hugging Face repository, or a folder")
+    fetch.add_argument(
+        "name", nargs="?", help="`starter`, a Hugging Face repository, or a folder; else the worker's"
+    )
     return parser.parse_args()
 
 
@@ -32,10 +34,11 @@ def _list(as_json: bool) -> None:
         print(json.dumps(line) if as_json else f"{model.name}\t{','.join(model.aliases)}\t{model.folder}")
 
 
-def _fetch(name: str) -> None:
+def _fetch(name: str | None) -> None:
     from worker.engine import store  # see _list
 
-    model = store.fetch(name, Settings.load().cache_dir)
+    settings = Settings.load()
+    model = store.fetch(name or settings.model, settings.cache_dir)
     print(f"{model.name} is at {model.folder}", file=sys.stderr)
 
 

@@ -65,6 +65,7 @@ class Worker:
             rows=settings.slots + settings.chat_slots,
             prefill_rows=settings.prefill_rows,
             prefill_chunk=settings.prefill_chunk,
+            prefix_bytes=settings.prefix_bytes,
             wired_limit=settings.wired_limit,
         )
         return Engine(located.name, located.folder, shape, settings.chat_slots, settings.default_max_tokens)
@@ -74,7 +75,7 @@ class Worker:
         nc = await self._connect()
         js = nc.jetstream(timeout=10)
         await topology.ensure(js)
-        recipes = Recipes(js)
+        recipes = Recipes(js, engine)
         board = PresenceBoard(js, engine, self._id, card, settings.slots, settings.presence_interval)
         analyst = Analyst(engine, recipes, Ledger(js, self._id), board, self._id)
         chat = Chat(nc, engine, card, settings)

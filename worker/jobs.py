@@ -38,6 +38,7 @@ class Prepared:
     sampling: Sampling
     grammar: str | None
     stops: tuple[str, ...]
+    head: int = 0  # so many tokens of the prompt begin other prompts too
 
 
 @dataclass(frozen=True, slots=True)

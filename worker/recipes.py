@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
+from functools import cached_property
 from importlib import resources
 from typing import Annotated, Any, Self
 
 import jinja2
 import jsonschema
+import msgspec
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -21,6 +24,12 @@ _templates = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=F
 _Text = Annotated[str, StringConstraints(min_length=1)]
 
 
+class _Exact(Decimal):
+    """A number as it is written: in binary, 0.57 is no multiple of 0.01."""
+
+    __repr__ = Decimal.__str__
+
+
 class RecipeSampling(BaseModel):
     """Names and ranges as in a chat request. At temperature 0 the same article gets the same analysis."""
 
@@ -30,7 +39,7 @@ class RecipeSampling(BaseModel):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
 
 
@@ -63,8 +72,8 @@ class Recipe(BaseModel):
         """The chat request that asks for this article's analysis. Raises BadRequest."""
         try:
             text = _templates.from_string(self.template).render(_fields(article))
-        except jinja2.TemplateError as error:
-            reason = f"The recipe's template cannot render this article: {error}."
+        except Exception as error:  # a template computes: it may divide by zero or recurse for ever
+            reason = f"The recipe's template cannot render this article: {_clause(str(error))}."
             raise BadRequest(reason, code="bad_recipe") from None
         sampling = self.sampling.model_dump(exclude_none=True)
         return ChatRequest(
@@ -76,12 +85,15 @@ class Recipe(BaseModel):
 
     def result(self, text: str) -> Any:
         """The answer as data. Raises ValueError when it is not JSON that validates."""
-        result = json.loads(text)
-        try:
-            jsonschema.validate(result, self.answer, jsonschema.Draft202012Validator)
-        except jsonschema.ValidationError as error:
-            raise ValueError(error.message) from None
+        result = msgspec.json.decode(text)  # stricter than json: what it takes can be encoded again
+        error = jsonschema.exceptions.best_match(self._validator.iter_errors(_exact(text)))
+        if error is not None:
+            raise ValueError(error.message)
         return result
+
+    @cached_property
+    def _validator(self) -> Any:
+        return jsonschema.Draft202012Validator(_exact(json.dumps(self.answer)))
 
 
 def parse(payload: bytes) -> Recipe:
@@ -89,8 +101,23 @@ def parse(payload: bytes) -> Recipe:
     try:
         return Recipe.model_validate_json(payload)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, item['loc'])) or 'recipe'}: {item['msg']}" for item in error.errors()]
-        raise BadRequest(f"The recipe is not valid: {'; '.join(faults)}.", code="bad_recipe") from None
+        faults = "; ".join(map(_fault, error.errors()))
+        raise BadRequest(f"The recipe is not valid: {faults}.", code="bad_recipe") from None
+
+
+def _fault(item: Any) -> str:
+    where = "".join(f"{key}." for key in item["loc"])[:-1]
+    what = _clause(item["msg"].removeprefix("Value error, "))
+    return f"{where}: {what}" if where else what
+
+
+def _clause(text: str) -> str:
+    """Without its full stop and line breaks, to stand inside a sentence."""
+    return " ".join(text.split()).rstrip(".")
+
+
+def _exact(text: str) -> Any:
+    return json.loads(text, parse_float=_Exact)
 
 
 def built_in(name: str) -> bytes:

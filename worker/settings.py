@@ -33,6 +33,7 @@ class Settings(ProcessSettings):
     max_waiting: int = Field(256, ge=1)  # chats that may wait for a row before others are refused
     prefill_rows: int = Field(1, ge=1)  # prompts computed side by side
     prefill_chunk: int = Field(256, ge=16)  # of each prompt between two decode steps
+    prefix_bytes: int = Field(512 * 1024 * 1024, ge=0)  # of KV state kept for what prompts share
     default_max_tokens: int = Field(1024, ge=1)  # of an answer whose request names no limit
     wired_limit: bool = True  # let MLX raise the wired memory limit on macOS
     keep_alive: float = Field(5.0, gt=0)  # between two chunks of a silent stream

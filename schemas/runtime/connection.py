@@ -42,7 +42,7 @@ async def connect(
     connection is over for good, which must end the process. `client`: connect this one instead of a new one.
     """
     client = client or Client()
-    events = _Events(_address(url), closed, wait)
+    events = _Events(client, _address(url), closed, wait)
     attempt = asyncio.create_task(_dial(client, url, user, password, name, events))
     refused = asyncio.create_task(events.refused.wait())
     try:
@@ -108,7 +108,8 @@ def _address(url: str) -> str:
 class _Events:
     """What the client reports from its own tasks, logged; nats-py tells some faults nowhere else."""
 
-    def __init__(self, address: str, closed: Callable[[], None] | None, wait: bool) -> None:
+    def __init__(self, client: Client, address: str, closed: Callable[[], None] | None, wait: bool) -> None:
+        self._client = client
         self.address = address
         self._wait = wait
         self.refused = asyncio.Event()
@@ -127,7 +128,7 @@ class _Events:
         (_log.debug if known else _log.warning)("nats_error", server=self.address, error=text)
 
     async def on_disconnected(self) -> None:
-        if self.up:
+        if self.up and not self._client.is_closed:
             _log.warning("nats_disconnected", server=self.address)
 
     async def on_reconnected(self) -> None:

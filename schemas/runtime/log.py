@@ -49,4 +49,4 @@ def _renderers(form: str) -> list[Processor]:
     drop = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if form == "console" or (form == "auto" and sys.stderr.isatty()):
         return [drop, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    return [drop, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [drop, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]

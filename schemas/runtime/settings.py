@@ -141,7 +141,7 @@ def _file_values(kind: type[ProcessSettings]) -> Iterator[tuple[str, Any]]:
             yield key, value
         elif key == kind.table and isinstance(value, dict):
             yield from _own_values(kind, value, own, path)
-        elif key not in _SECTIONS:
+        elif key == kind.table or key not in _SECTIONS:
             raise BadSettings(f"Unknown setting `{key}` in {path}; remove it or correct its name.")
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from mlx_lm.generate import BatchGenerator, GenerationBatch
 
-from schemas.chat import Usage
+from schemas.chat import PromptTokensDetails, Usage
 from worker.engine.model import Model
+from worker.engine.prefix import Prefixes
 from worker.engine.sampling import processors, sampler
 from worker.engine.text import Transcript
 from worker.jobs import Done, Durations, Event, Job, Text
@@ -31,7 +32,7 @@ class Row:
         prompt = len(self.job.work.prompt)
         return Done(
             finish="length" if finish == "length" else "stop",
-            usage=Usage(prompt, self.tokens, prompt + self.tokens),
+            usage=Usage(prompt, self.tokens, prompt + self.tokens, PromptTokensDetails(self.job.work.head)),
             durations=Durations(
                 queued=self.admitted - self.submitted,
                 prefill=self.first_token - self.admitted,
@@ -47,6 +48,7 @@ class Shape:
     rows: int
     prefill_rows: int
     prefill_chunk: int
+    prefix_bytes: int
     wired_limit: bool
 
 
@@ -56,6 +58,7 @@ class Batch:
     def __init__(self, model: Model, shape: Shape) -> None:
         self._model = model
         self._rows: dict[int, Row] = {}
+        self._prefixes = Prefixes(model.weights, shape.prefill_chunk, shape.prefix_bytes)
         self._generator = BatchGenerator(
             model.weights,
             stop_tokens=[[token] for token in model.eos],
@@ -77,9 +80,12 @@ class Batch:
     def insert(self, job: Job, submitted: float) -> None:
         work = job.work
         guide = [self._model.grammars.guide(work.grammar, self._model.vocabulary)] if work.grammar else []
+        head = tuple(work.prompt[: work.head])
         [uid] = self._generator.insert(
-            [work.prompt],
+            [work.prompt[work.head :]],
             [work.max_tokens],
+            caches=[self._prefixes.get(head)] if head else None,
+            all_tokens=[list(head)],
             samplers=[sampler(work.sampling, self._model.vocabulary)],
             # The grammar comes last: no penalty or bias may revive a token that it forbids.
             logits_processors=[[*processors(work.sampling, len(work.prompt)), *guide]],

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -89,9 +89,13 @@ class Engine:
         self._thread.start()
         self.model = await self._loaded
 
-    async def prepare(self, request: ChatRequest) -> Prepared:
+    async def head(self, first: ChatRequest, second: ChatRequest) -> list[int]:
+        """The tokens with which the prompts of both requests begin."""
+        return await self._loop.run_in_executor(self._helper, self.model.head, first, second)
+
+    async def prepare(self, request: ChatRequest, head: Sequence[int] = ()) -> Prepared:
         """Tokenise and check away from both the loop and the engine. Raises BadRequest."""
-        return await self._loop.run_in_executor(self._helper, self.model.prepare, request)
+        return await self._loop.run_in_executor(self._helper, self.model.prepare, request, head)
 
     @asynccontextmanager
     async def run(self, job: Job) -> AsyncIterator[Run]:

@@ -47,7 +47,10 @@ class Grammars:
 
 def dump(schema: dict[str, Any]) -> str:
     """One text per schema, the order of its keys kept: it is the order in which they are written."""
-    return json.dumps(schema, ensure_ascii=False)
+    try:
+        return json.dumps(schema, ensure_ascii=False)
+    except RecursionError:
+        raise _unsupported("it is nested too deeply.") from None
 
 
 def _unsupported(reason: str) -> BadRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from mlx_lm import load
 from schemas.chat import ChatRequest, JsonObjectFormat, JsonSchemaFormat
 from schemas.errors import BadRequest, ContextLengthExceeded
 from worker.engine.grammar import ANY_OBJECT, Grammars, dump
+from worker.engine.prefix import common
 from worker.engine.prompt import PromptTemplate
 from worker.jobs import Prepared, Sampling
 
@@ -37,8 +39,15 @@ class Model:
     def eos(self) -> list[int]:
         return sorted(self.tokenizer.eos_token_ids)
 
-    def prepare(self, request: ChatRequest) -> Prepared:
-        """Tokenise and check a request. Raises BadRequest naming the field, also ContextLengthExceeded."""
+    def head(self, first: ChatRequest, second: ChatRequest) -> list[int]:
+        """The tokens with which the prompts of both requests begin."""
+        return common(self._template.tokens(first.messages), self._template.tokens(second.messages))
+
+    def prepare(self, request: ChatRequest, head: Sequence[int] = ()) -> Prepared:
+        """Tokenise and check a request; `head` is what its prompt probably shares with others.
+
+        Raises BadRequest naming the field, also ContextLengthExceeded.
+        """
         prompt = self._template.tokens(request.messages)
         schema = _schema(request)
         if schema is not None:
@@ -49,6 +58,8 @@ class Model:
             sampling=self._sampling(request),
             grammar=schema,
             stops=request.stops,
+            # A token of its own has to be left, or there would be nothing to compute.
+            head=len(head) if prompt[: len(head)] == list(head) and len(head) < len(prompt) else 0,
         )
 
     def _max_tokens(self, prompt_tokens: int, request: ChatRequest) -> int:

@@ -26,10 +26,9 @@ class PromptTemplate:
     def tokens(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the rendered conversation. Raises BadRequest where the template refuses it."""
         plain = [_plain(message) for message in messages]
-        mark = _free_mark("".join(message["content"] for message in plain))
-        for message in plain:
-            message["content"] = self._break(message["content"], mark)
-        pieces = self._render(plain).split(mark)
+        mark = _free_mark("".join(text for message in plain for text in message.values()))
+        broken = [{key: self._break(text, mark) for key, text in message.items()} for message in plain]
+        pieces = self._render(broken).split(mark)
         return [token for piece in pieces for token in self._encode(piece)]
 
     def _break(self, text: str, mark: str) -> str:

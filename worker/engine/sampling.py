@@ -15,11 +15,13 @@ Processor = Callable[[mx.array, mx.array], mx.array]
 
 # Below this a temperature only overflows the division; it means greedy.
 _COLDEST = 1e-4
+# Below this rounding can leave no token at all in mlx_lm's cut, and then every token is as likely as any other.
+_NARROWEST = 1e-3
 
 
 def sampler(sampling: Sampling, vocabulary: int) -> Sampler:
     """Maps log-probabilities [rows, vocabulary] to tokens [rows]."""
-    if sampling.temperature < _COLDEST:
+    if sampling.temperature < _COLDEST or sampling.top_p < _NARROWEST:
         return _greedy
     top_k = sampling.top_k if sampling.top_k < vocabulary else 0
     if sampling.seed is None:

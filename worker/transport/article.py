@@ -13,7 +13,7 @@ from schemas.articles import Analysis, Article, ArticleRef, Timings, decode_arti
 from schemas.errors import BadRequest, EngineFailed, LlmError, NotFound, Unavailable
 from schemas.runtime import log as logs
 from worker.engine.engine import Engine
-from worker.jobs import ANY_COMPANY, Done, Failed, Job, JobLane, Text
+from worker.jobs import ANY_COMPANY, Done, Failed, Job, JobLane, Prepared, Text
 from worker.recipes import Recipe
 from worker.transport.ledger import Ledger
 from worker.transport.presence import PresenceBoard
@@ -62,7 +62,7 @@ class Analyst:
         attempts = msg.metadata.num_delivered or 1
         for_good = error.status < 500 and error.status != 429
         if for_good or attempts >= streams.MAX_DELIVER:
-            await self._ledger.dead(msg, _address(msg.subject), error, error.code or "failed")
+            await self._ledger.dead(msg, subjects.parse_article(msg.subject), error, error.code or "failed")
             await self._ledger.settle(msg)
             return
         delay = 1.0 if isinstance(error, Unavailable) else streams.retry_delay(attempts)
@@ -77,9 +77,11 @@ class Analyst:
             return
         article = decode_article(msg.data)
         name = _article_id(article, address.token)
-        recipe = await self._recipes.get(address.recipe)
+        loaded = await self._recipes.get(address.recipe)
+        recipe = loaded.recipe
         await self._check_model(recipe)
-        text, done = await self._infer(msg, recipe, article, address.lane)
+        work = await self._engine.prepare(recipe.request(article), loaded.head)
+        text, done = await self._infer(msg, work, address.lane)
         analysis = self._compose(msg, name, address.recipe, recipe, article, text, done)
         await self._ledger.analysis(address.token, analysis, replace=replace)
         log.info(
@@ -99,8 +101,7 @@ class Analyst:
             raise Unavailable(f"Another worker serves the recipe's model `{recipe.model}`.")
         raise NotFound(f"No worker serves the recipe's model `{recipe.model}`.", code="model_not_found")
 
-    async def _infer(self, msg: Msg, recipe: Recipe, article: Article, lane: str) -> tuple[str, Done]:
-        work = await self._engine.prepare(recipe.request(article))
+    async def _infer(self, msg: Msg, work: Prepared, lane: str) -> tuple[str, Done]:
         job_lane: JobLane = "high" if lane == "high" else "norm"
         job = Job(msg.reply, job_lane, work, _company(msg.metadata.num_delivered or 1))
         parts: list[str] = []
@@ -158,8 +159,3 @@ def _article_id(article: Article, token: str) -> str:
         reason = f"The article's id `{article.id}` is not the one in its subject, `{token}`."
         raise BadRequest(reason, param="id", code="id_mismatch")
     return article.id
-
-
-def _address(subject: str) -> subjects.ArticleSubject:
-    """The address even of a subject with an unknown lane: the stream takes articles.*.*.* only."""
-    return subjects.ArticleSubject(*subject.split(".")[1:])

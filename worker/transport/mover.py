@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 
 import msgspec
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from schemas import streams, subjects
 from schemas.articles import DeadLetter
 from schemas.runtime import log as logs
+from worker.transport.loop import Loop
 
 log = logs.get("worker.mover")
 
@@ -33,31 +31,21 @@ class Mover:
     def __init__(self, js: JetStreamContext, worker: str) -> None:
         self._js = js
         self._worker = worker
-        self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("mover", self._step)
 
     async def start(self) -> None:
         self._pull = await self._js.pull_subscribe_bind(
             consumer=streams.MOVER.durable_name, stream=streams.DEAD_EVENTS.name
         )
-        self._task = asyncio.create_task(self._loop())
+        self._loop.start()
 
     async def stop(self) -> None:
-        self._stopping.set()
-        if self._task is not None:
-            await self._task
+        await self._loop.stop()
         await self._pull.unsubscribe()
 
-    async def _loop(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                for msg in await self._pull.fetch(16, timeout=1):
-                    await self._move(msg)
-            except NatsTimeout:
-                continue
-            except NatsError as error:
-                log.warning("mover_failed", error=str(error))
-                await asyncio.sleep(1)
+    async def _step(self) -> None:
+        for msg in await self._pull.fetch(16, timeout=1):
+            await self._move(msg)
 
     async def _move(self, msg: Msg) -> None:
         event = msgspec.json.decode(msg.data, type=_Advisory)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import os
 import platform
@@ -19,6 +18,7 @@ from schemas.codec import encode
 from schemas.presence import ModelCard, Presence
 from schemas.runtime import log as logs
 from worker.engine.engine import Counters, Engine
+from worker.transport.loop import Loop
 
 log = logs.get("worker.presence")
 
@@ -34,23 +34,19 @@ class PresenceBoard:
         self._worker = worker
         self._card = card
         self._slots = slots
-        self._interval = interval
+        self._loop = Loop("presence", self._renew, every=interval)
         self._started = dt.datetime.now(dt.UTC)
         self._last = Counters()
         self._bucket: KeyValue
-        self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         self._bucket = await self._js.key_value(streams.WORKERS.bucket)
         await self._renew()
-        self._task = asyncio.create_task(self._loop())
+        self._loop.start()
 
     async def stop(self) -> None:
         """Take the entry down, so that nobody counts on this worker any more."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
         try:
             await self._bucket.delete(self._worker)
         except NatsError as error:
@@ -73,14 +69,6 @@ class PresenceBoard:
             if any(_serves(card, model) for card in presence.models):
                 return True
         return False
-
-    async def _loop(self) -> None:
-        while True:
-            await asyncio.sleep(self._interval)
-            try:
-                await self._renew()
-            except NatsError as error:
-                log.warning("presence_not_renewed", error=str(error))
 
     async def _renew(self) -> None:
         now, last = self._engine.counters.copy(), self._last

@@ -7,20 +7,18 @@ from collections.abc import Awaitable, Callable
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 
 from schemas import streams
 from schemas.runtime import log as logs
 from schemas.subjects import LANES, Lane
+from worker.transport.loop import Loop
 
 log = logs.get("worker.queue")
 
 # A fetch that hangs in a reconnect costs this long, and `high` is looked at again this often.
 _NORM_WAIT = 1.0
 _HIGH_WAIT = 0.02
-_BACK_OFF = 1.0
 
 
 class Queue:
@@ -35,8 +33,8 @@ class Queue:
         self._handle = handle
         self._work: dict[asyncio.Task[None], Msg] = {}
         self._room = asyncio.Event()
-        self._loops: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._puller = Loop("pull", self._fetch)
+        self._keeper = Loop("keep", self._keep, every=streams.IN_PROGRESS_EVERY)
 
     async def start(self) -> None:
         self._pulls = {
@@ -45,31 +43,22 @@ class Queue:
             )
             for lane in LANES
         }
-        self._loops = [asyncio.create_task(self._pull()), asyncio.create_task(self._keep())]
+        self._puller.start()
+        self._keeper.start()
 
     async def stop(self, grace: float) -> None:
         """Fetch no more, let what runs finish for `grace` seconds, give the rest back at once."""
-        self._stopping = True
-        # A fetch is left to end by itself: cancelled, it would leave its pull open on the server.
         self._room.set()
-        await asyncio.gather(self._loops[0], return_exceptions=True)
+        await self._puller.stop()
         if self._work:
             await asyncio.wait(self._work, timeout=grace)
         for task, msg in list(self._work.items()):
             task.cancel()
             await msg.nak()
         await asyncio.gather(*self._work, return_exceptions=True)
-        self._loops[1].cancel()
+        await self._keeper.stop()
         for pull in self._pulls.values():
             await pull.unsubscribe()
-
-    async def _pull(self) -> None:
-        while not self._stopping:
-            try:
-                await self._fetch()
-            except NatsError as error:
-                log.warning("fetch_failed", error=str(error))
-                await asyncio.sleep(_BACK_OFF)
 
     async def _fetch(self) -> None:
         free = self._slots - len(self._work)
@@ -78,13 +67,13 @@ class Queue:
             await self._room.wait()
             return
         taken = await self._fetch_lane("high", free, _HIGH_WAIT)
-        if taken < free and not self._stopping:
+        if taken < free and not self._puller.stopping:
             await self._fetch_lane("norm", free - taken, _NORM_WAIT)
 
     async def _fetch_lane(self, lane: Lane, count: int, wait: float) -> int:
         try:
             msgs = await self._pulls[lane].fetch(count, timeout=wait)
-        except NatsTimeout:
+        except TimeoutError:
             return 0
         for msg in msgs:
             task = asyncio.create_task(self._one(msg))
@@ -101,10 +90,5 @@ class Queue:
 
     async def _keep(self) -> None:
         """Tell the server that work is in progress before the ack wait runs out."""
-        while True:
-            await asyncio.sleep(streams.IN_PROGRESS_EVERY)
-            for msg in list(self._work.values()):
-                try:
-                    await msg.in_progress()
-                except NatsError as error:
-                    log.warning("in_progress_failed", subject=msg.subject, error=str(error))
+        for msg in list(self._work.values()):
+            await msg.in_progress()

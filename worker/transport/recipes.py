@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import NamedTuple
+
 from nats.js import JetStreamContext
 from nats.js.errors import InvalidKeyError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from schemas import streams
+from schemas.articles import Article
 from schemas.errors import NotFound
 from schemas.runtime import log as logs
+from worker.engine.engine import Engine
 from worker.recipes import BUILT_IN, Recipe, built_in, parse
 
 log = logs.get("worker.recipes")
 
 
+# Two articles that have nothing in common: what their prompts share, all prompts of the recipe share.
+_PROBES = (Article(title="A", body="A"), Article(title="Z", body="Z", source="Z", lang="z"))
+
+
+class Loaded(NamedTuple):
+    """A recipe in force; `head` are the tokens with which all its prompts begin."""
+
+    revision: int | None
+    recipe: Recipe
+    head: list[int]
+
+
 class Recipes:
     """What is in force now: a read of a key costs less than a millisecond, and no watcher can fall asleep."""
 
-    def __init__(self, js: JetStreamContext) -> None:
+    def __init__(self, js: JetStreamContext, engine: Engine) -> None:
         self._js = js
-        self._parsed: dict[str, tuple[int, Recipe]] = {}
+        self._engine = engine
+        self._loaded: dict[str, Loaded] = {}
+        self._loading = asyncio.Lock()
         self._bucket: KeyValue
 
     async def start(self) -> None:
@@ -31,15 +50,20 @@ class Recipes:
             except KeyWrongLastSequenceError:
                 log.debug("recipe_kept", recipe=name)
 
-    async def get(self, name: str) -> Recipe:
+    async def get(self, name: str) -> Loaded:
         """Raises NotFound for an unknown recipe, BadRequest for one that is not valid."""
         try:
             entry = await self._bucket.get(name)
         except (KeyNotFoundError, InvalidKeyError):
             raise NotFound(f"There is no recipe `{name}`.", code="unknown_recipe") from None
-        revision = entry.revision or 0
-        known = self._parsed.get(name)
-        if known is None or known[0] != revision:
-            known = self._parsed[name] = (revision, parse(entry.value or b""))
-            log.info("recipe_loaded", recipe=name, version=known[1].version, revision=revision)
-        return known[1]
+        async with self._loading:  # a batch of articles asks at once, and loading takes a moment
+            known = self._loaded.get(name)
+            if known is None or known.revision != entry.revision:
+                known = self._loaded[name] = await self._load(name, entry)
+        return known
+
+    async def _load(self, name: str, entry: KeyValue.Entry) -> Loaded:
+        recipe = parse(entry.value or b"")
+        head = await self._engine.head(*map(recipe.request, _PROBES))
+        log.info("recipe_loaded", recipe=name, version=recipe.version, head=len(head))
+        return Loaded(entry.revision, recipe, head)

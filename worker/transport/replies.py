@@ -97,7 +97,8 @@ class StreamReply:
         await self._chunk(Delta(), done.finish)
         if self._include_usage:
             await self._send(ChatChunk(self._id, self._created, self._model, [], usage=done.usage))
-        await self._end({subjects.REQUEST_ID: self._request_id, subjects.FINISH: done.finish})
+        headers = {subjects.REQUEST_ID: self._request_id, subjects.FINISH: done.finish}
+        await self._end(headers)
 
     async def fail(self, error: LlmError) -> None:
         headers = error_headers(error, self._request_id)
@@ -123,7 +124,9 @@ class StreamReply:
         await self._nc.publish(self._inbox, encode(chunk), reply=reply, headers=headers)
 
     async def _end(self, headers: dict[str, str]) -> None:
-        await self._nc.publish(self._inbox, b"", headers=headers)
+        """Numbered too: else the loss of the last chunks would not show."""
+        self._seq += 1
+        await self._nc.publish(self._inbox, b"", headers=headers | {subjects.SEQ: str(self._seq)})
 
 
 Reply = PlainReply | StreamReply

@@ -1,0 +1,1 @@
+"""Between people or HTTP and NATS: the OpenAI endpoint, the publisher and the command `nats-mlx`."""

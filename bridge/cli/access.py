@@ -1,0 +1,55 @@
+"""Which NATS a command talks to, and as whom: what the settings say, else the `up` that runs here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from bridge import credentials
+from bridge.client import Client
+from bridge.client.connection import Refused, connect
+from bridge.credentials import User
+from bridge.settings import Settings
+from bridge.up import folder
+from schemas.errors import Unavailable
+
+
+class Access(NamedTuple):
+    url: str
+    user: str | None
+    password: str | None
+    found: bool
+
+
+def find(user: User, values: Settings) -> Access:
+    """As `user` of a running `up`, unless the settings name a server or a user."""
+    named = "nats_url" in values.model_fields_set
+    running = folder.running(values.data_dir)
+    ours = running is not None and (not named or values.nats_url == running.nats_url)
+    if values.nats_user is None and running is not None and ours:
+        password = credentials.read(values.data_dir).password(user)
+        return Access(running.nats_url, user, password, True)
+    url = running.nats_url if running is not None and ours else values.nats_url
+    return Access(url, values.nats_user, values.password, named or ours)
+
+
+@contextlib.asynccontextmanager
+async def connected(user: User) -> AsyncIterator[Client]:
+    """A connection with the rights of `user`, for one command."""
+    access = find(user, Settings.load())
+    try:
+        nc = await connect(access.url, access.user, access.password, name="nats-mlx", wait=False)
+    except Refused:
+        raise
+    except Unavailable as error:
+        if access.found:
+            raise
+        raise Unavailable(
+            f"{error.message} No `nats-mlx up` runs here either: start it, or set NATS_URL, NATS_USER and "
+            "NATS_PASSWORD."
+        ) from None
+    try:
+        yield nc
+    finally:
+        await nc.close()

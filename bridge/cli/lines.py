@@ -1,0 +1,64 @@
+"""Lines of files and of stdin, read beside all else: a pipe that is slow must not stop NATS's pings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+from bridge.publication import Line
+
+_CHUNK = 256 * 1024
+_BOM = b"\xef\xbb\xbf"
+
+
+async def of_files(files: Iterable[Path]) -> AsyncIterator[Line]:
+    """Each line that is not blank; `-` is stdin."""
+    for file in files:
+        stdin = file == Path("-")
+        descriptor = sys.stdin.fileno() if stdin else os.open(file, os.O_RDONLY)
+        try:
+            async for line in _numbered("stdin" if stdin else str(file), descriptor):
+                yield line
+        finally:
+            if not stdin:
+                os.close(descriptor)
+
+
+async def of_descriptor(descriptor: int) -> AsyncIterator[bytes]:
+    """Lines without their ends, as they come."""
+    parts: list[bytes] = []
+    while chunk := await _read(descriptor):
+        first, *others = chunk.split(b"\n")
+        parts.append(first)
+        for other in others:
+            yield b"".join(parts)
+            parts = [other]
+    if any(parts):
+        yield b"".join(parts)
+
+
+async def _numbered(name: str, descriptor: int) -> AsyncIterator[Line]:
+    number = 0
+    async for raw in of_descriptor(descriptor):
+        number += 1
+        text = raw.removeprefix(_BOM) if number == 1 else raw
+        if text.strip():
+            yield Line(f"{name}:{number}", text)
+
+
+async def _read(descriptor: int) -> bytes:
+    """Not with a thread: one that sits in a read cannot be ended when the person presses Ctrl-C."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    try:
+        loop.add_reader(descriptor, ready.set)
+    except PermissionError:  # a regular file, which is always ready
+        return os.read(descriptor, _CHUNK)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
+    return os.read(descriptor, _CHUNK)

@@ -1,0 +1,59 @@
+"""`nats-mlx status`: who works, and what waits, is done and is dead."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+import typer
+
+from bridge.cli import tables
+from bridge.cli.access import connected
+from bridge.cli.output import json_line, out, say
+from bridge.client import presence, queue
+from bridge.client.queue import QueueState
+from schemas.presence import Presence
+
+
+class _Status(msgspec.Struct):
+    workers: list[Presence]
+    queue: QueueState
+
+
+def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Show the workers and the queue."""
+    found = asyncio.run(_ask())
+    if as_json:
+        json_line(found)
+        return
+    _workers(found.workers)
+    say("")
+    _queue(found.queue)
+
+
+async def _ask() -> _Status:
+    async with connected("operator") as nc:
+        return _Status(await presence.workers(nc), await queue.state(nc))
+
+
+def _workers(workers: list[Presence]) -> None:
+    if not workers:
+        say("no worker is present")
+        return
+    built = tables.table("worker", "model", "slots", "running", "waiting", "tokens/s", "memory")
+    built.columns[1].ratio = 1
+    for one in workers:
+        models = ", ".join(model.name for model in one.models)
+        speed, memory = f"{one.decode_tokens_per_second:.0f}", f"{one.memory_bytes / 1e9:.1f} GB"
+        tables.add(built, one.worker, models, one.slots, one.running, one.waiting, speed, memory)
+    out.print(built)
+
+
+def _queue(state: QueueState) -> None:
+    built = tables.table("lane", "waiting", "in flight")
+    built.expand = False
+    for lane in state.lanes:
+        tables.add(built, lane.lane, lane.waiting, lane.in_flight)
+    out.print(built)
+    say(f"{state.done} analysed, {state.dead} dead")

@@ -1,0 +1,115 @@
+"""`nats-mlx up`: everything on one machine, and a first run on sample articles."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridge.cli import tables
+from bridge.cli.output import Progress, note, out
+from bridge.cli.publish import Lines, summary
+from bridge.client.articles import Target
+from bridge.client.connection import connect
+from bridge.client.outcomes import Outcome
+from bridge.publication import Line, Publication
+from bridge.settings import Settings
+from bridge.up.run import Options, Ready
+from bridge.up.run import up as run_up
+from schemas.articles import Analysis
+from schemas.codec import decode
+
+_SAMPLES = resources.files("bridge") / "samples" / "articles.jsonl"
+
+
+def up(
+    *,
+    sample: Annotated[bool, typer.Option("--sample", help="Analyse the sample articles first.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Stop when that is done.")] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(envvar="NATS_MLX_WORKER_MODEL", help="A Hugging Face name, a folder, or `starter`."),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Of the bridge; 0 takes any free one.")] = None,
+    nats_port: Annotated[int, typer.Option(help="Of the nats-server; 0 takes any free one.")] = 4222,
+    data_dir: Annotated[
+        Path | None, typer.Option(file_okay=False, help="For passwords, queue and logs.")
+    ] = None,
+) -> None:
+    """Run everything on this machine: nats-server, worker and bridge."""
+    given = {"port": port, "data_dir": data_dir.absolute() if data_dir else None}
+    values = Settings.load(**{name: value for name, value in given.items() if value is not None})
+    options = Options(values.data_dir.absolute(), model, values.host, values.port, nats_port)
+    task = _Task(sample, once, data_dir)
+    raise typer.Exit(asyncio.run(run_up(options, note, task.run)))
+
+
+class _Task:
+    """What `up` was asked to do once all is ready."""
+
+    def __init__(self, sample: bool, once: bool, data_dir: Path | None) -> None:
+        self._sample = sample
+        self._once = once
+        self._data_dir = data_dir
+
+    async def run(self, ready: Ready) -> int:
+        note("ready")
+        code = await _show_samples(ready) if self._sample else 0
+        if self._once:
+            return code
+        self._tell(ready)
+        ready.steady()
+        await asyncio.Event().wait()
+        return 0
+
+    def _tell(self, ready: Ready) -> None:
+        """How to go on; another terminal finds a data folder of one's own only when it is told."""
+        prefix = f"NATS_MLX_DATA_DIR={self._data_dir.absolute()} " if self._data_dir else ""
+        note(f"""
+Ctrl-C stops it. In another terminal:
+  {prefix}nats-mlx chat 'What is a coin?'
+  {prefix}nats-mlx publish articles.jsonl --wait
+  curl {ready.running.bridge_url}/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{{"messages":[{{"role":"user","content":"What is a coin?"}}]}}'
+Logs are in {ready.logs}.""")
+
+
+async def _show_samples(ready: Ready) -> int:
+    """Publish them as any publisher would, and show what came of it."""
+    url, password = ready.running.nats_url, ready.credentials.password("publisher")
+    nc = await connect(url, "publisher", password, name="nats-mlx sample", wait=False)
+    started = time.monotonic()
+    try:
+        with Progress() as progress:
+            report = _Samples(progress)
+            publication = Publication(nc, Target(), report)
+            report.tally = publication.tally
+            await publication.publish_and_wait(_lines())
+    finally:
+        await nc.close()
+    out.print(tables.analyses(sorted(report.rows, key=lambda row: row.id)))
+    note(summary(publication.tally, True, time.monotonic() - started))
+    return 0 if report.rows and not publication.tally.failed else 1
+
+
+async def _lines() -> AsyncIterator[Line]:
+    for number, text in enumerate(_SAMPLES.read_bytes().splitlines(), 1):
+        yield Line(f"articles.jsonl:{number}", text)
+
+
+class _Samples(Lines):
+    """As for any publication, and keeps the analyses for the table."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(progress)
+        self.rows: list[Analysis] = []
+
+    def outcome(self, outcome: Outcome) -> None:
+        if outcome.analysis is not None:
+            self.rows.append(decode(Analysis, outcome.analysis))
+        super().outcome(outcome)

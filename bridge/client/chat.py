@@ -1,0 +1,175 @@
+"""Chat over NATS: the worker's bytes pass through untouched; an answer is whole, or it is an error."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from http import HTTPStatus
+from typing import NamedTuple
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error, NoRespondersError
+from nats.errors import TimeoutError as NatsTimeout
+
+from bridge.client import connection
+from schemas import subjects
+from schemas.codec import encode
+from schemas.errors import DeadlineExceeded, ErrorBody, ErrorDetail, LlmError, TooLarge, Unavailable
+
+# A reader slower than the model: past these the server's messages are dropped, which shows as a gap.
+_MAX_PENDING = 16_384
+_MAX_PENDING_BYTES = 8 * 1024 * 1024
+# What the protocol adds to each header line (`: ` and a line's end), and to the block of them.
+_HEADER_LINE, _HEADER_BLOCK = 4, 14
+_ERROR_CODE = re.compile(r"[45][0-9]{2}")
+
+
+class NoResponder(Unavailable):
+    """Nobody listens on the subject."""
+
+    default_code = "no_worker"
+
+
+class Interrupted(Unavailable):
+    """A part of a streamed answer is missing."""
+
+    default_code = "answer_interrupted"
+
+
+class Reply(NamedTuple):
+    """One message of a worker: an answer or a chunk at status 200, else OpenAI's error body."""
+
+    status: int
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        return self.status == HTTPStatus.OK
+
+
+async def ask(nc: Client, subject: str, payload: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
+    """The whole answer. Whoever stops waiting, by timeout or cancellation, cancels the request."""
+    check(nc, payload, headers)
+    try:
+        with _as_ours():
+            message = await nc.request(subject, payload, timeout, headers=dict(headers))
+    except NoResponder:
+        raise
+    except BaseException:
+        await cancel(nc, headers[subjects.REQUEST_ID])
+        raise
+    return _reply(message)
+
+
+@contextlib.asynccontextmanager
+async def stream(
+    nc: Client, subject: str, payload: bytes, headers: Mapping[str, str], *, first: float, idle: float
+) -> AsyncIterator[AsyncIterator[Reply]]:
+    """The chunks of a streamed answer, then at most one error; leaving before its end cancels the request.
+
+    `first` and `idle` are the seconds that the first and each further message may take.
+    """
+    check(nc, payload, headers)
+    with _as_ours():
+        # No request() here: it keeps only the first reply.
+        inbox = await nc.subscribe(
+            nc.new_inbox(), pending_msgs_limit=_MAX_PENDING, pending_bytes_limit=_MAX_PENDING_BYTES
+        )
+    reader = _Reader(inbox, first, idle)
+    try:
+        with _as_ours():
+            await nc.publish(subject, payload, reply=inbox.subject, headers=dict(headers))
+        yield reader
+    finally:
+        await _leave(nc, inbox, None if reader.ended else headers[subjects.REQUEST_ID])
+
+
+async def cancel(nc: Client, request_id: str) -> None:
+    """Best effort: without a connection the worker notices the dead inbox by itself."""
+    with contextlib.suppress(Error):
+        await nc.publish(subjects.cancel(request_id))
+
+
+def check(nc: Client, payload: bytes, headers: Mapping[str, str]) -> None:
+    """Refuse what could not arrive. A message over the server's limit would close the connection for good."""
+    connection.require(nc)
+    lines = sum(len(name) + len(value.encode()) + _HEADER_LINE for name, value in headers.items())
+    if (size := len(payload) + lines + _HEADER_BLOCK) > nc.max_payload:
+        raise TooLarge(f"The request has {size} bytes; the NATS server takes {nc.max_payload} at most.")
+
+
+class _Reader:
+    """Reads one inbox in order. The subscription's queue is the only buffer."""
+
+    def __init__(self, inbox: Subscription, first: float, idle: float) -> None:
+        self.ended = False
+        self._inbox = inbox
+        self._patience = first
+        self._idle = idle
+        self._seq = 0
+
+    def __aiter__(self) -> _Reader:
+        return self
+
+    async def __anext__(self) -> Reply:
+        if self.ended:
+            raise StopAsyncIteration
+        message = await self._next()
+        reply = _reply(message)
+        self.ended = not (reply.ok and reply.body)
+        if reply.ok:
+            self._in_order(message)
+        if reply.ok and self.ended:
+            raise StopAsyncIteration
+        return reply
+
+    async def _next(self) -> Msg:
+        with _as_ours():
+            message = await self._inbox.next_msg(self._patience)
+            self._patience = self._idle
+            if (message.headers or {}).get("Status") == "503":
+                self.ended = True
+                raise NoRespondersError
+        return message
+
+    def _in_order(self, message: Msg) -> None:
+        """The end need not carry a number, but one that it carries must be the next."""
+        self._seq += 1
+        found = (message.headers or {}).get(subjects.SEQ)
+        if found == str(self._seq) or (found is None and self.ended):
+            return
+        raise Interrupted(f"Part {self._seq} of the answer was lost on its way; send the request again.")
+
+
+async def _leave(nc: Client, inbox: Subscription, unfinished: str | None) -> None:
+    if unfinished is not None:
+        await cancel(nc, unfinished)
+    with contextlib.suppress(Error):
+        await inbox.unsubscribe()
+
+
+def _reply(message: Msg) -> Reply:
+    headers = message.headers or {}
+    reason = headers.get(subjects.ERROR)
+    code = headers.get(subjects.ERROR_CODE)
+    if reason is None and code is None:
+        return Reply(HTTPStatus.OK, message.data)
+    status = int(code) if code is not None and _ERROR_CODE.fullmatch(code) else LlmError.status
+    detail = ErrorDetail(reason or "The worker failed.", LlmError.type, None, None)
+    return Reply(status, message.data or encode(ErrorBody(detail)))
+
+
+@contextlib.contextmanager
+def _as_ours() -> Iterator[None]:
+    """nats-py's errors as ours."""
+    try:
+        yield
+    except NoRespondersError:
+        raise NoResponder("No worker answers at the moment; start one or try again later.") from None
+    except NatsTimeout:
+        raise DeadlineExceeded("The worker did not answer in time; try again later.") from None
+    except Error as error:
+        raise Unavailable("The connection to NATS was lost; try again in a few seconds.") from error

@@ -1,0 +1,73 @@
+"""Who is there: the workers' own words in `llm_workers`, read in one request and without a consumer."""
+
+from __future__ import annotations
+
+import contextlib
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error
+
+from bridge.client import connection
+from schemas import streams, subjects
+from schemas.codec import decode, encode
+from schemas.errors import BadRequest, Unavailable
+from schemas.presence import Presence
+from schemas.runtime import log
+
+_log = log.get("bridge.presence")
+_GET = f"$JS.API.DIRECT.GET.KV_{streams.WORKERS.bucket}"
+_LAST_OF_EACH = encode({"multi_last": [f"$KV.{streams.WORKERS.bucket}.>"]})
+_TIMEOUT = 2.0
+# The server's words for: that was all, nothing found, and no such bucket (no worker has ever been here).
+_ENDS = {"204", "404", "503"}
+
+
+async def workers(nc: Client) -> list[Presence]:
+    """All workers that are there, by name. Raises Unavailable when NATS cannot be asked."""
+    connection.require(nc)
+    try:
+        messages = await _read(nc)
+    except Error as error:
+        # A missing right comes here as well, and is logged by the connection.
+        raise Unavailable("NATS does not say which workers are there; try again.") from error
+    found = [one for message in messages if (one := _presence(message))]
+    return sorted(found, key=lambda worker: worker.worker)
+
+
+def serves(worker: Presence, model: str) -> bool:
+    """By name or alias, compared as the subjects are."""
+    token = subjects.model_token(model)
+    names = [name for card in worker.models for name in (card.name, *card.aliases)]
+    return token in map(subjects.model_token, names)
+
+
+async def _read(nc: Client) -> list[Msg]:
+    """nats-py's request() takes one reply; a batch needs an inbox of its own."""
+    found: list[Msg] = []
+    inbox = await nc.subscribe(nc.new_inbox())
+    try:
+        await nc.publish(_GET, _LAST_OF_EACH, reply=inbox.subject)
+        while (status := _status(message := await inbox.next_msg(_TIMEOUT))) is None:
+            found.append(message)
+    finally:
+        with contextlib.suppress(Error):
+            await inbox.unsubscribe()
+    if status not in _ENDS:
+        raise Unavailable(f"NATS cannot say which workers are there (status {status}); see its log.")
+    return found
+
+
+def _status(message: Msg) -> str | None:
+    return (message.headers or {}).get("Status")
+
+
+def _presence(message: Msg) -> Presence | None:
+    """None for a worker that took its leave, or that speaks a version which this bridge does not know."""
+    if not message.data:
+        return None
+    try:
+        return decode(Presence, message.data)
+    except BadRequest as error:
+        _log.warning("presence_unknown", reason=error.message)
+        return None

@@ -1,0 +1,66 @@
+"""Every answer that is an error looks as OpenAI's do, whoever found it: the worker, the bridge or aiohttp."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from bridge.http.context import CALL, SETTINGS
+from schemas.codec import encode
+from schemas.errors import BadRequest, LlmError, NotFound, TooLarge
+from schemas.runtime import log
+
+_log = log.get("bridge.http")
+# Seconds after which it is worth to ask again, by status.
+_RETRY_AFTER = {429: "2", 503: "5"}
+
+
+def json(body: bytes, status: int = 200) -> web.Response:
+    """An answer of JSON bytes as they are."""
+    response = web.Response(body=body, status=status, content_type="application/json")
+    if status in _RETRY_AFTER:
+        response.headers["Retry-After"] = _RETRY_AFTER[status]
+    return response
+
+
+def answer(error: LlmError, status: int | None = None) -> web.Response:
+    return json(encode(error.body()), status or error.status)
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn what a handler raises into an answer, and never show its insides."""
+    try:
+        return await handler(request)
+    except LlmError as error:
+        return answer(error)
+    except web.HTTPException as error:
+        return _of_aiohttp(request, error)
+    except web.RequestPayloadError:
+        return answer(
+            BadRequest("The request body cannot be decoded; check Content-Encoding and its length.")
+        )
+    except ConnectionError:
+        raise  # the client is gone: nobody is left to answer
+    except Exception:
+        _log.exception("unexpected_error", request_id=request[CALL].request_id, path=request.path)
+        if request.writer.output_size:
+            raise  # an answer has begun: aiohttp closes the connection, which the client sees as broken
+        return answer(LlmError("The bridge failed on this request; its log tells why under x-request-id."))
+
+
+def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
+    where = f"{request.method} {request.path}"
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        message = f"Method not allowed ({where}); this path takes {allowed}."
+        response = answer(BadRequest(message, code="method_not_allowed"), error.status)
+        response.headers["Allow"] = allowed
+        return response
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        limit = request.app[SETTINGS].max_body
+        return answer(TooLarge(f"The request body is over the limit of {limit} bytes."))
+    if isinstance(error, web.HTTPNotFound):
+        return answer(NotFound(f"Unknown path ({where}).", code="unknown_url"))
+    kind = BadRequest if error.status < LlmError.status else LlmError
+    return answer(kind(f"{error.reason} ({where})."), error.status)

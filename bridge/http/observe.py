@@ -1,0 +1,55 @@
+"""Each request has an id on its answer and one line in the log, however it ends."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from bridge.http.context import CALL, new_call
+from schemas.errors import Cancelled, LlmError
+from schemas.runtime import log
+
+_log = log.get("bridge.http")
+# Asked every few seconds by machines.
+_PROBES = {"/healthz", "/readyz"}
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost middleware; the id is on the answer by add_request_id()."""
+    request[CALL] = new_call(request)
+    started = time.perf_counter()
+    # A client that hangs up cancels the handler or breaks its writes; neither leaves an answer behind.
+    status = Cancelled.status
+    try:
+        response = await handler(request)
+        status = response.status
+    except Exception as error:
+        if not isinstance(error, ConnectionError):
+            status = LlmError.status
+        raise
+    finally:
+        _line(request, status, time.perf_counter() - started)
+    return response
+
+
+async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    """Runs before any answer is sent, a stream's included."""
+    if call := request.get(CALL):
+        response.headers["X-Request-Id"] = call.request_id
+
+
+def _line(request: web.Request, status: int, seconds: float) -> None:
+    call = request[CALL]
+    say = _log.debug if request.path in _PROBES else _log.info
+    say(
+        "request",
+        request_id=call.request_id,
+        method=request.method,
+        path=request.path,
+        status=status,
+        seconds=round(seconds, 4),
+        **call.notes(),
+    )

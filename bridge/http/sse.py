@@ -1,0 +1,47 @@
+"""Server-sent events: the worker's chunks, each after `data: `, ended by `[DONE]` or by an error."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from bridge.client.chat import Reply
+from bridge.http.context import CALL
+from schemas.codec import encode
+from schemas.errors import LlmError
+
+_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",  # nginx would collect the chunks
+}
+
+
+async def send(request: web.Request, first: Reply | None, rest: AsyncIterator[Reply]) -> web.StreamResponse:
+    """Answer with the chunks; `first` is already read, and None when there is none at all."""
+    response = web.StreamResponse(headers=_HEADERS)
+    await response.prepare(request)
+    call = request[CALL]
+    call.chunks = 0
+    async for reply in _all(first, rest):
+        await response.write(b"data: %b\n\n" % reply.body)
+        if not reply.ok:
+            call.broken = reply.status
+            break
+        call.chunks += 1
+    else:
+        await response.write(b"data: [DONE]\n\n")
+    await response.write_eof()
+    return response
+
+
+async def _all(first: Reply | None, rest: AsyncIterator[Reply]) -> AsyncIterator[Reply]:
+    """The status is sent already, so that even our own errors become messages from here on."""
+    try:
+        if first is not None:
+            yield first
+        async for reply in rest:
+            yield reply
+    except LlmError as error:
+        yield Reply(error.status, encode(error.body()))

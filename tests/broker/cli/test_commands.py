@@ -1,0 +1,169 @@
+"""The command as people and scripts call it: exit codes, what goes to stdout, and one line for each fault."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from bridge.credentials import User
+
+if TYPE_CHECKING:
+    from conftest import Mover, Server
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Command = Callable[..., Coroutine[Any, Any, Ran]]
+
+
+async def run(*arguments: str, env: dict[str, str], stdin: str = "") -> Ran:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bridge.cli", *arguments,
+        env={name: value for name, value in os.environ.items() if not name.startswith("NATS")} | env,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
+    assert process.returncode is not None
+    return Ran(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+def command(server: Server, tmp_path: Path) -> Command:
+    """Calls the command as a user of the server."""
+
+    async def call(user: User, *arguments: str, stdin: str = "") -> Ran:
+        env = {
+            "NATS_URL": server.url,
+            "NATS_USER": user,
+            "NATS_PASSWORD": server.credentials.password(user),
+            "NATS_MLX_DATA_DIR": str(tmp_path / "none"),
+        }
+        return await run(*arguments, env=env, stdin=stdin)
+
+    return call
+
+
+async def test_a_file_with_good_and_bad_lines(command: Command, moving: Mover, tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text(
+        '\ufeff{"id":"a","title":"비트코인","body":"b"}\n\n{"title":"no body"}\n{"id":"c","title":"t","body":"b"}'
+    )
+    ran = await command("publisher", "publish", str(file), "--wait")
+    assert ran.code == 1
+    assert f"{file}:3: Missing field `body`." in ran.err
+    assert ran.out.startswith("2 published, 1 bad, 2 analysed, 0 dead (")
+    assert sorted(moving.taken) == ["articles.norm.coin.a", "articles.norm.coin.c"]
+
+
+async def test_json_from_stdin(command: Command, moving: Mover) -> None:
+    moving.verdict = lambda message: "too long" if message.subject.endswith(".b") else None
+    text = '{"id":"a","title":"비트코인","body":"b"}\n{"id":"b","title":"t","body":"b"}\n[]\n'
+    ran = await command("publisher", "publish", "-", "--wait", "--json", stdin=text)
+    assert ran.code == 1
+    events = {(event["status"], event.get("id") or event["where"]): event for event in ran.objects}
+    assert set(events) == {
+        ("published", "a"), ("published", "b"), ("bad", "stdin:3"), ("analysed", "a"), ("dead", "b"),
+    }  # fmt: skip
+    assert events["analysed", "a"]["analysis"]["article"]["title"] == "비트코인"
+    assert events["dead", "b"]["letter"]["error"] == "too long"
+
+
+async def test_results_and_dead_letters(command: Command, moving: Mover) -> None:
+    moving.verdict = lambda message: "\x1b[31mred" if message.subject.endswith(".b") else None
+    text = '{"id":"a","title":"\\u001b[2Jtitle","body":"b"}\n{"id":"b","title":"t","body":"b"}\n'
+    await command("publisher", "publish", "-", "--wait", stdin=text)
+    table = await command("operator", "results")
+    assert table.code == 0
+    assert table.out.splitlines()[0].split() == ["id", "sentiment", "coins", "importance", "summary"]
+    assert max(map(len, table.out.splitlines())) <= 80
+    one = await command("publisher", "results", "a", "b", "x", "--json")
+    assert (one.code, [row["id"] for row in one.objects]) == (1, ["a"])
+    assert one.err.splitlines()[1] == "x: no analysis yet"
+    listed = await command("operator", "dead", "ls")
+    assert "bad_request" in listed.out
+    shown = await command("operator", "dead", "show", "b")
+    assert '{"id":"b","title":"t","body":"b"}' in shown.out
+    for ran in (table, one, listed, shown):
+        assert "\x1b" not in ran.out + ran.err
+    moving.verdict = lambda _: None
+    assert (await command("operator", "dead", "retry", "b")).out == "b: sent again\n"
+    again = await command("operator", "dead", "rm", "b")
+    assert (again.code, again.err) == (
+        1, "error: There is no dead letter of `b` for the recipe `coin`.\n",
+    )  # fmt: skip
+
+
+async def test_status_counts(command: Command, mover: Mover) -> None:
+    await command("publisher", "publish", "-", "--lane", "high", stdin='{"id":"a","title":"t","body":"b"}')
+    people = await command("operator", "status")
+    assert "no worker is present" in people.out
+    [status] = (await command("operator", "status", "--json")).objects
+    assert status["workers"] == []
+    assert status["queue"]["lanes"][0] == {"lane": "high", "waiting": 1, "in_flight": 0}
+
+
+async def test_chat_without_a_worker_is_one_clear_line(command: Command, mover: Mover) -> None:
+    ran = await command("publisher", "chat", "hi")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("error: No worker is there to answer")
+    named = await command("publisher", "chat", "hi", "--model", "x/Y")
+    assert "No worker serves the model `x/Y`" in named.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["publish"],
+        ["publish", "/nowhere/a.jsonl"],
+        ["publish", "-", "--lane", "slow"],
+        ["results", "a", "--follow"],
+        ["nonsense"],
+    ],
+)
+async def test_wrong_usage_is_2(arguments: list[str]) -> None:
+    ran = await run(*arguments, env={})
+    assert (ran.code, ran.out) == (2, "")
+    assert "Traceback" not in ran.err
+
+
+async def test_a_wrong_setting_is_2(tmp_path: Path) -> None:
+    ran = await run("status", env={"NATS_MLX_NONSENSE": "1"})
+    assert ran.code == 2
+    assert ran.err.startswith("error: Unknown setting NATS_MLX_NONSENSE")
+    assert len(ran.err.splitlines()) == 1
+
+
+async def test_a_wrong_password_and_no_server_are_told(server: Server, tmp_path: Path) -> None:
+    env = {"NATS_MLX_DATA_DIR": str(tmp_path), "NATS_USER": "operator", "NATS_PASSWORD": "wrong"}
+    refused = await run("status", env=env | {"NATS_URL": server.url})
+    assert refused.code == 1
+    assert "refused" in refused.err
+    absent = await run("status", env=env | {"NATS_URL": "nats://127.0.0.1:1"})
+    assert absent.code == 1
+    assert absent.err.count("\n") == 1
+
+
+async def test_a_running_up_is_found_by_its_note(server: Server, mover: Mover, tmp_path: Path) -> None:
+    """The server's fixture keeps its passwords in the same folder as `up` does."""
+    note = {"pid": os.getpid(), "nats_url": server.url, "bridge_url": "http://x"}
+    (tmp_path / "up.json").write_text(json.dumps(note))
+    env = {"NATS_MLX_DATA_DIR": str(tmp_path)}
+    assert (await run("status", env=env)).code == 0
+    article = '{"id":"a","title":"t","body":"b"}'
+    assert (await run("publish", "-", env=env, stdin=article)).out.startswith("1 published")
+    assert (await run("status", env=env | {"NATS_URL": server.url})).code == 0

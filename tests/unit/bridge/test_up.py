@@ -1,0 +1,241 @@
+"""The parts of `up` with tiny real processes: restarts, ends in order, and no orphan."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.up import child as children
+from bridge.up import folder as folders
+from bridge.up import ports
+from bridge.up.child import Child, Program, last_line
+from bridge.up.folder import Folder, Running
+from bridge.up.guard import Guard
+from bridge.up.house import House
+from schemas.errors import Unavailable
+
+# Says that it lives by its own pid, and never ends by itself.
+STAY = "import os,time; print(os.getpid(), flush=True); time.sleep(600)"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + STAY
+
+
+@pytest.fixture
+def guard() -> Iterator[Guard]:
+    keep = os.open(os.devnull, os.O_RDONLY)
+    one = Guard(keep)
+    yield one
+    one.close()
+    os.close(keep)
+
+
+@pytest.fixture
+def make(tmp_path: Path, guard: Guard) -> Callable[..., Child]:
+    def build(code: str, grace: float = 10, say: Callable[[str], None] = lambda _: None) -> Child:
+        command = [sys.executable, "-I", "-S", "-c", code]
+        return Child(Program("thing", command, os.environ, tmp_path / "log", grace), guard, say)
+
+    return build
+
+
+def alive(pid: int) -> bool:
+    """A zombie that nobody reaps (its parent was killed too) is dead."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:
+        return not Path("/proc").is_dir()
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+async def test_what_dies_comes_back(make: Callable[..., Child], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "FIRST_DELAY", 0.01)
+    said: list[str] = []
+    child = make(STAY, say=said.append)
+    child.patience = None
+    run = asyncio.create_task(child.run())
+    pids = set()
+    for _ in range(3):
+        await until(lambda: child.pid and child.pid not in pids)
+        assert child.pid is not None
+        pids.add(child.pid)
+        os.kill(child.pid, signal.SIGKILL)
+    await until(lambda: child.pid and child.pid not in pids)
+    await child.stop()
+    await run
+    assert not any(map(alive, pids))
+    assert [line for line in said if "killed by SIGKILL" in line and "starts again" in line] == said[:3]
+    assert "0.04 s" in said[2]
+
+
+async def test_wrong_settings_are_final_and_told(make: Callable[..., Child]) -> None:
+    child = make("""import sys; print('{"event": "x", "error": "PORT is not a number"}'); sys.exit(2)""")
+    with pytest.raises(Unavailable, match="thing refuses its settings: PORT is not a number"):
+        await child.run()
+
+
+async def test_what_never_starts_is_given_up(
+    make: Callable[..., Child], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "FIRST_DELAY", 0.01)
+    with pytest.raises(Unavailable, match=r"does not start \(exit code 7\): no luck"):
+        await make("print('no luck'); raise SystemExit(7)").run()
+
+
+async def test_the_stubborn_is_killed_after_its_grace(make: Callable[..., Child], tmp_path: Path) -> None:
+    said: list[str] = []
+    child = make(STUBBORN, grace=0.2, say=said.append)
+    run = asyncio.create_task(child.run())
+    await until(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text())
+    pid = int((tmp_path / "log").read_text())
+    await child.stop()
+    await run
+    assert not alive(pid)
+    assert "killed" in said[-1]
+
+
+async def test_what_a_child_leaves_behind_goes_with_it(make: Callable[..., Child], tmp_path: Path) -> None:
+    code = f"import subprocess,sys; subprocess.Popen([sys.executable,'-c',{STUBBORN!r}]); sys.exit(0)"
+    child = make(f"{code[:-11]}import time; time.sleep(600)")
+    run = asyncio.create_task(child.run())
+    await until(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text())
+    grandchild = int((tmp_path / "log").read_text())
+    assert alive(grandchild)
+    await child.stop()
+    await run
+    await until(lambda: not alive(grandchild))
+
+
+async def test_the_house_ends_in_reverse_on_a_signal(tmp_path: Path, guard: Guard) -> None:
+    ends = tmp_path / "ends"
+    code = (
+        "import signal,sys,time\n"
+        f"def end(*_): open({str(ends)!r},'a').write(sys.argv[1]+' '); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM,end); print('up',flush=True); time.sleep(600)"
+    )
+
+    async def course(house: House) -> int:
+        for name in ("first", "second", "third"):
+            log = tmp_path / name
+            command = [sys.executable, "-I", "-S", "-c", code, name]
+            house.start(Program(name, command, os.environ, log))
+            await until(lambda log=log: log.exists() and log.read_text())
+        house.steady()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+        return 9
+
+    assert await House(guard, lambda _: None).live(course) == 0
+    assert ends.read_text().split() == ["third", "second", "first"]
+
+
+async def test_a_child_that_cannot_run_ends_the_house(tmp_path: Path, guard: Guard) -> None:
+    async def course(house: House) -> int:
+        house.start(Program("good", [sys.executable, "-c", STAY], os.environ, tmp_path / "good"))
+        bad = [sys.executable, "-c", "raise SystemExit(2)"]
+        house.start(Program("bad", bad, os.environ, tmp_path / "bad"))
+        await asyncio.Event().wait()
+        return 0
+
+    with pytest.raises(Unavailable, match="bad refuses its settings"):
+        await House(guard, lambda _: None).live(course)
+    log = tmp_path / "good"
+    if text := log.read_text():
+        assert not alive(int(text))
+
+
+KILLED = """
+import asyncio, os, sys
+from pathlib import Path
+from bridge.up.child import Program
+from bridge.up.folder import Folder
+from bridge.up.guard import Guard
+from bridge.up.house import House
+
+async def course(house):
+    for name in "ab":
+        house.start(Program(name, [sys.executable, "-c", sys.argv[2]], os.environ, Path(sys.argv[1]) / name))
+    await asyncio.Event().wait()
+
+async def main():
+    folder = Folder(Path(sys.argv[1]) / "data")
+    await House(Guard(folder.lock), print).live(course)
+
+asyncio.run(main())
+"""
+
+
+async def test_no_orphan_survives_a_killed_up(tmp_path: Path) -> None:
+    up = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), STUBBORN])
+    logs = [tmp_path / "a", tmp_path / "b"]
+    await until(lambda: all(log.exists() and log.read_text().endswith("\n") for log in logs))
+    pids = [int(log.read_text()) for log in logs]
+    assert all(map(alive, pids))
+    up.kill()
+    up.wait()
+    # The lock is free only when they are gone: a new `up` never meets the old one's server.
+    Folder(tmp_path / "data").close()
+    await until(lambda: not any(map(alive, pids)))
+
+
+def test_a_folder_has_one_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Folder(tmp_path / "d")
+    first.announce(Running(os.getpid(), "nats://x", "http://x"))
+    with pytest.raises(Unavailable, match=rf"pid {os.getpid()}.*--data-dir"):
+        Folder(tmp_path / "d")
+    assert folders.running(tmp_path / "d") == Running(os.getpid(), "nats://x", "http://x")
+    first.close()
+    assert folders.running(tmp_path / "d") is None
+    Folder(tmp_path / "d").close()
+
+
+def test_the_note_of_a_dead_up_does_not_count(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / "up.json").write_text(f'{{"pid":{gone.pid},"nats_url":"a","bridge_url":"b"}}')
+    assert folders.running(tmp_path) is None
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable, match="choose another with --data-dir"):
+        Folder(tmp_path / "file")
+
+
+def test_a_taken_port_is_told_and_free_ones_differ() -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Unavailable, match=rf"Port {port} .* --port"):
+            ports.choose(("127.0.0.1", port, "--port"))
+    one, two = ports.choose(("127.0.0.1", 0, "a"), ("127.0.0.1", 0, "b"))
+    assert one != two
+    assert ports.choose(("127.0.0.1", one, "a")) == [one]
+    with pytest.raises(Unavailable):
+        ports.choose(("127.0.0.1", one, "a"), ("127.0.0.1", one, "b"))
+
+
+def test_the_last_line_is_found_in_any_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for text, line in [
+        ("", "it said nothing"),
+        ("a\nb\n\n", "b"),
+        ('a\n{"event": "stopped", "reason": "no port"}\n', "no port"),
+        ('{"event": "stopped"}', "stopped"),
+    ]:
+        log.write_text(text)
+        assert last_line(log) == line
