@@ -142,7 +142,7 @@ def test_a_bad_line_is_named_and_the_others_go_on(house: House, tmp_path: Path) 
 async def test_a_killed_worker_loses_nothing(house: House) -> None:
     nc = await house.connect("operator")
     js = nc.jetstream()
-    analyses = await nc.subscribe("analyses.coin.killed-*")
+    analyses = await nc.subscribe("analyses.coin.*")
     await nc.flush()
     for article in articles("killed", 12):
         await js.publish(f"articles.norm.coin.{article['id']}", json.dumps(article).encode())
