@@ -139,6 +139,40 @@ def test_a_bad_line_is_named_and_the_others_go_on(house: House, tmp_path: Path) 
     assert house.command("results", "mixed-0", "mixed-1").returncode == 0
 
 
+async def worker_pids(js: JetStreamContext) -> list[int]:
+    bucket = await js.key_value("llm_workers")
+    return [json.loads((await bucket.get(key)).value or b"")["pid"] for key in await bucket.keys()]
+
+
+async def test_a_stopped_worker_gives_its_work_back_and_tells_its_callers(house: House) -> None:
+    nc = await house.connect("operator")
+    js = nc.jetstream()
+    endless = {
+        "messages": [{"role": "user", "content": "Tell me everything."}],
+        "stream": True,
+        "max_tokens": 4000,
+        "logit_bias": {"0": -100, "2": -100},
+    }
+    chunks = await nc.subscribe(inbox := nc.new_inbox())
+    await nc.publish("llm.v1.chat", json.dumps(endless).encode(), reply=inbox)
+    await chunks.next_msg(60)
+    analyses = await nc.subscribe("analyses.coin.*")
+    await nc.flush()
+    for article in articles("given-back", 20):
+        await js.publish(f"articles.norm.coin.{article['id']}", json.dumps(article).encode())
+    await analyses.next_msg(60)
+    [pid] = await worker_pids(js)
+    os.kill(pid, signal.SIGTERM)
+    while (last := await chunks.next_msg(30)).data:
+        pass
+    assert last.headers and last.headers["Nats-Service-Error-Code"] == "503"
+    # Given back by name, not after the ack wait of a minute: the next worker has it within seconds.
+    async with asyncio.timeout(50):
+        for n in range(20):
+            await outcome(nc, f"given-back-{n}")
+    await nc.close()
+
+
 async def test_a_killed_worker_loses_nothing(house: House) -> None:
     nc = await house.connect("operator")
     js = nc.jetstream()
@@ -147,9 +181,8 @@ async def test_a_killed_worker_loses_nothing(house: House) -> None:
     for article in articles("killed", 12):
         await js.publish(f"articles.norm.coin.{article['id']}", json.dumps(article).encode())
     await analyses.next_msg(60)
-    bucket = await js.key_value("llm_workers")
-    for key in await bucket.keys():
-        os.kill(json.loads((await bucket.get(key)).value or b"")["pid"], signal.SIGKILL)
+    [pid] = await worker_pids(js)
+    os.kill(pid, signal.SIGKILL)
     waiting = house.command("publish", "-", "--wait", stdin=lines(articles("killed", 12)))
     assert waiting.returncode == 0, waiting.stderr
     found = [await stored(js, f"killed-{n}") for n in range(12)]

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from mlx_lm.generate import BatchGenerator, GenerationBatch
 
 from schemas.chat import PromptTokensDetails, Usage
+from schemas.errors import EngineFailed
+from worker.engine.grammar import Guide
 from worker.engine.model import Model
 from worker.engine.prefix import Prefixes
 from worker.engine.sampling import processors, sampler
 from worker.engine.text import Transcript
-from worker.jobs import Done, Durations, Event, Job, Text
+from worker.jobs import Done, Durations, Event, Failed, Job, Text
 
 
 @dataclass(slots=True)
@@ -22,10 +24,19 @@ class Row:
 
     job: Job
     transcript: Transcript
+    guide: Guide | None
     submitted: float
     admitted: float = field(default_factory=time.monotonic)
     first_token: float = 0.0
     tokens: int = 0
+
+    @property
+    def broken(self) -> bool:
+        return self.guide is not None and self.guide.broken
+
+    @property
+    def over(self) -> bool:
+        return self.broken or self.transcript.stopped
 
     def done(self, finish: str) -> Done:
         now = time.monotonic()
@@ -79,7 +90,7 @@ class Batch:
 
     def insert(self, job: Job, submitted: float) -> None:
         work = job.work
-        guide = [self._model.grammars.guide(work.grammar, self._model.vocabulary)] if work.grammar else []
+        guide = self._model.grammars.guide(work.grammar, self._model.vocabulary) if work.grammar else None
         head = tuple(work.prompt[: work.head])
         [uid] = self._generator.insert(
             [work.prompt[work.head :]],
@@ -88,9 +99,11 @@ class Batch:
             all_tokens=[list(head)],
             samplers=[sampler(work.sampling, self._model.vocabulary)],
             # The grammar comes last: no penalty or bias may revive a token that it forbids.
-            logits_processors=[[*processors(work.sampling, len(work.prompt)), *guide]],
+            logits_processors=[[*processors(work.sampling, len(work.prompt)), *([guide] if guide else [])]],
         )
-        self._rows[uid] = Row(job, Transcript(self._model.tokenizer.detokenizer, work.stops), submitted)
+        self._rows[uid] = Row(
+            job, Transcript(self._model.tokenizer.detokenizer, work.stops), guide, submitted
+        )
 
     def remove(self, job_id: str) -> None:
         self._drop([uid for uid, row in self._rows.items() if row.job.id == job_id])
@@ -108,11 +121,14 @@ class Batch:
         ended = {r.uid for r in responses if r.finish_reason is not None}
         for uid in ended:
             del self._rows[uid]
-        self._drop([uid for uid, row in self._rows.items() if row.transcript.stopped])
+        self._drop([uid for uid, row in self._rows.items() if row.over])
         return events
 
     def _events(self, response: GenerationBatch.Response) -> Iterator[Event]:
         row = self._rows[response.uid]
+        if row.broken:
+            yield Failed(EngineFailed("The model left its grammar; the answer was thrown away."))
+            return
         row.first_token = row.first_token or time.monotonic()
         text = ""
         # The token that ends the turn is neither shown nor counted, as OpenAI does it.

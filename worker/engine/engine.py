@@ -79,6 +79,7 @@ class Engine:
         # One helper thread tokenises: the loop stays free, and the tokenizer is used by one thread at a time.
         self._helper = ThreadPoolExecutor(1, "prepare")
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._stopped = False
         self.counters = Counters()
         self.model: Model
 
@@ -100,7 +101,7 @@ class Engine:
     @asynccontextmanager
     async def run(self, job: Job) -> AsyncIterator[Run]:
         """Submit a job; leaving early cancels it, and its row is free within one step."""
-        if not self._thread.is_alive():
+        if self._stopped or not self._thread.is_alive():
             raise Unavailable("The engine has stopped; try again in a moment.")
         run = self._runs[job.id] = Run(job)
         self._commands.put(partial(self._submit, job, time.monotonic()))
@@ -124,6 +125,7 @@ class Engine:
 
     async def stop(self) -> None:
         """End the thread after its current step; runs that are left fail."""
+        self._stopped = True  # a job that came behind the end would never be looked at
         self._commands.put(None)
         await asyncio.to_thread(self._thread.join)
         self._helper.shutdown(wait=False)

@@ -12,7 +12,7 @@ from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
-from schemas.errors import BadRequest, EngineFailed
+from schemas.errors import BadRequest
 
 # Free white space would let a weak model print blanks until its tokens are spent.
 _LAYOUT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -61,24 +61,24 @@ def _unsupported(reason: str) -> BadRequest:
 
 
 class Guide:
-    """One row's place in its grammar, as a logits processor of the batch."""
+    """One row's place in its grammar, as a logits processor of the batch.
+
+    `broken` is set when a token came that the grammar does not know: that row alone has failed.
+    """
 
     def __init__(self, matcher: LLMatcher, vocabulary: int) -> None:
         self._matcher = matcher
         self._mask = allocate_token_bitmask(1, vocabulary)
         self._vocabulary = vocabulary
         self._started = False
+        self.broken = False
 
     def __call__(self, tokens: mx.array, logits: mx.array) -> mx.array:
-        if self._started:
-            self._advance(cast(int, tokens[-1].item()))
+        # A finished row is computed for one more step before the batch drops it.
+        if self._started and not self._matcher.is_stopped():
+            self.broken = self.broken or not self._matcher.consume_token(cast(int, tokens[-1].item()))
         self._started = True
         fill_next_token_bitmask(self._matcher, self._mask)
         # llguidance's own kernel for MLX is Metal only; unpacking runs everywhere.
         bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocabulary]
         return mx.where(mx.array(bits.astype(bool)), logits, -mx.inf)
-
-    def _advance(self, token: int) -> None:
-        # A finished row is computed for one more step before the batch drops it.
-        if not self._matcher.is_stopped() and not self._matcher.consume_token(token):
-            raise EngineFailed("The model left its grammar; the answer was thrown away.")

@@ -83,7 +83,7 @@ class Model:
         """Ids are checked here: one outside the vocabulary is a memory error inside MLX."""
         checked = []
         for key, value in bias.items():
-            if not (key.isascii() and key.isdigit() and int(key) < self.vocabulary):
+            if not (key.isascii() and key.isdigit() and len(key) < 20 and int(key) < self.vocabulary):
                 reason = f"`{key}` is not a token id of this model (0 to {self.vocabulary - 1})."
                 raise BadRequest(reason, param="logit_bias", code="invalid_value")
             checked.append((int(key), value))

@@ -20,7 +20,9 @@ class PromptTemplate:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        control = sorted((token.content for token in tokenizer.added_tokens_decoder.values()), key=len)
+        # Added tokens that are not special stand for ordinary text, such as Gemma's runs of newlines.
+        added = tokenizer.added_tokens_decoder.values()
+        control = sorted({token.content for token in added if token.special}, key=len)
         self._control = re.compile("|".join(re.escape(text) for text in reversed(control)) or r"(?!)")
 
     def tokens(self, messages: Sequence[Message]) -> list[int]:

@@ -28,10 +28,12 @@ class Stops:
     def push(self, text: str) -> str:
         """Text that is safe to show. After `hit` there is no more."""
         text = self._held + text
-        found = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
+        # The one that is complete first counts, as it would character by character: any split shows the same.
+        found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
             self.hit, self._held = True, ""
-            return text[: min(found)]
+            _, start = min(found)
+            return text[:start]
         keep = max((_overlap(text, stop) for stop in self._stops), default=0)
         cut = len(text) - keep
         self._held = text[cut:]

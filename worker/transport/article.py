@@ -65,7 +65,7 @@ class Analyst:
             await self._ledger.dead(msg, subjects.parse_article(msg.subject), error, error.code or "failed")
             await self._ledger.settle(msg)
             return
-        delay = 1.0 if isinstance(error, Unavailable) else streams.retry_delay(attempts)
+        delay = streams.retry_delay(attempts)
         log.warning("article_retry", subject=msg.subject, attempts=attempts, delay=delay, error=error.message)
         await msg.nak(delay=delay)
 

@@ -1,0 +1,284 @@
+"""The engine's thread with a real model: one batch for all, exact text, and rows that come free."""
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import Any
+
+import mlx_lm
+import pytest
+
+from schemas.chat import JsonSchema, JsonSchemaFormat
+from schemas.errors import EngineFailed, Unavailable
+from worker.engine.batch import Shape
+from worker.engine.engine import Engine
+from worker.engine.model import Model
+from worker.jobs import Done, Failed, Text
+
+QUESTIONS = [
+    "What is the capital of France?",
+    "Name three colours.",
+    "Tell me a story about a fox.",
+    "2 + 2 =",
+]
+LONG = {"temperature": 0, "max_tokens": 500, "logit_bias": {"0": -100, "2": -100}}  # no end of its own
+
+
+@contextmanager
+def watched(engine: Engine) -> Iterator[list[int]]:
+    """How many rows each decode step computed together."""
+    generator = engine._batch._generator
+    real, sizes = generator.next, []
+
+    def counted() -> Any:
+        prompts, responses = real()
+        sizes.append(len(responses))
+        return prompts, responses
+
+    generator.next = counted
+    try:
+        yield sizes
+    finally:
+        del generator.next
+
+
+class TestBatch:
+    async def test_four_chats_at_once_are_one_batch_and_each_is_as_if_alone(
+        self, ask: Any, model: Model
+    ) -> None:
+        works = [await ask.work(text, temperature=0, max_tokens=20) for text in QUESTIONS]
+        with watched(ask.engine) as sizes:
+            answers = await asyncio.gather(*(ask.run(work, "chat") for work in works))
+        assert max(sizes) == 4
+        for work, answer in zip(works, answers, strict=True):
+            alone = mlx_lm.generate(model.weights, model.tokenizer, work.prompt, max_tokens=20)
+            assert answer.text == alone
+
+    async def test_a_row_joins_while_others_are_decoded(self, ask: Any, model: Model) -> None:
+        work = await ask.work(QUESTIONS[0], temperature=0, max_tokens=12)
+        async with ask.engine.run(ask.job(await ask.work(QUESTIONS[2], **LONG))) as run:
+            assert isinstance(await run.next(), Text)
+            answer = await ask.run(work)
+            assert not any(isinstance(event, Done | Failed) for event in _now(run.events))
+        assert answer.text == mlx_lm.generate(model.weights, model.tokenizer, work.prompt, max_tokens=12)
+
+    async def test_a_shared_head_changes_nothing_but_the_work(self, ask: Any) -> None:
+        """What prompts begin with is computed once; the answer and its counts are the same."""
+        plain = await ask.work("Here is some news. Bitcoin rises.", temperature=0, max_tokens=16)
+        other = await ask.work("Here is some news. Ether falls.", temperature=0, max_tokens=16)
+        head = _common(plain.prompt, other.prompt)
+        shared = [await _with_head(ask, work, head) for work in (plain, other, plain)]
+        alone = [await ask.run(work) for work in (plain, other)]
+        together = await asyncio.gather(*map(ask.run, shared))
+        assert [answer.text for answer in together] == [alone[0].text, alone[1].text, alone[0].text]
+        usage = together[0].done.usage
+        assert usage.prompt_tokens == alone[0].done.usage.prompt_tokens == len(plain.prompt)
+        assert usage.prompt_tokens_details.cached_tokens == len(head)
+
+    async def test_penalties_count_a_shared_head_as_prompt(self, ask: Any) -> None:
+        fields = {"temperature": 0, "max_tokens": 12, "presence_penalty": 2.0, "repetition_penalty": 1.3}
+        work = await ask.work("Here is some news. Bitcoin rises.", **fields)
+        shared = await _with_head(ask, work, work.prompt[:-6])
+        assert (await ask.run(shared)).text == (await ask.run(work)).text
+
+
+def _now(events: asyncio.Queue[Any]) -> list[Any]:
+    return [events.get_nowait() for _ in range(events.qsize())]
+
+
+def _common(one: list[int], other: list[int]) -> list[int]:
+    length = next(at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1])
+    return one[:length]
+
+
+async def _with_head(ask: Any, work: Any, head: list[int]) -> Any:
+    return dataclasses.replace(work, head=len(head))
+
+
+class TestEnd:
+    async def test_the_end_of_the_turn(self, ask: Any, model: Model) -> None:
+        answer = await ask(QUESTIONS[0], temperature=0, max_tokens=50)
+        assert answer.text == "The capital of France is Paris."
+        assert answer.done.finish == "stop"
+        assert answer.done.usage.completion_tokens == len(model.tokenizer.encode(answer.text))
+
+    async def test_usage_is_the_tokenizers_count(self, ask: Any, model: Model) -> None:
+        work = await ask.work(QUESTIONS[2], temperature=0, max_tokens=20)
+        answer = await ask.run(work)
+        usage = answer.done.usage
+        assert usage.prompt_tokens == len(work.prompt)
+        assert usage.completion_tokens == len(model.tokenizer.encode(answer.text)) == 20
+        assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+
+    @pytest.mark.parametrize("limit", [1, 2, 7])
+    async def test_a_limit(self, ask: Any, limit: int) -> None:
+        answer = await ask(QUESTIONS[2], temperature=0, max_tokens=limit)
+        assert answer.done.finish == "length"
+        assert answer.done.usage.completion_tokens == limit
+
+    async def test_a_limit_that_the_answer_just_meets_is_no_length(self, ask: Any) -> None:
+        """The token that ends the turn needs room too: with none left the end is not known."""
+        tokens = (await ask(QUESTIONS[0], temperature=0)).done.usage.completion_tokens
+        assert (await ask(QUESTIONS[0], temperature=0, max_tokens=tokens + 1)).done.finish == "stop"
+        assert (await ask(QUESTIONS[0], temperature=0, max_tokens=tokens)).done.finish == "length"
+
+    async def test_a_stop_string_that_crosses_tokens(self, ask: Any, model: Model) -> None:
+        whole = (await ask(QUESTIONS[0], temperature=0)).text
+        stop = "al of Fra"
+        assert all(stop not in model.tokenizer.decode([token]) for token in model.tokenizer.encode(whole))
+        answer = await ask(QUESTIONS[0], temperature=0, stop=["never", stop])
+        assert answer.text == whole[: whole.index(stop)] == "The capit"
+        assert answer.done.finish == "stop"
+        for piece in answer.pieces:
+            assert stop[:2] not in piece
+
+    async def test_a_stop_string_at_once(self, ask: Any) -> None:
+        answer = await ask(QUESTIONS[0], temperature=0, stop="The")
+        assert (answer.text, answer.done.finish) == ("", "stop")
+
+    async def test_what_only_looked_like_a_stop_string_is_shown(self, ask: Any) -> None:
+        answer = await ask(QUESTIONS[0], temperature=0, stop="Paris!")
+        assert answer.text == "The capital of France is Paris."
+        cut = await ask(QUESTIONS[0], temperature=0, stop="capital of Spain", max_tokens=3)
+        assert cut.text == "The capital of"
+        assert cut.done.finish == "length"
+
+    async def test_durations_are_those_of_the_phases(self, ask: Any) -> None:
+        durations = (await ask(QUESTIONS[2], temperature=0, max_tokens=4)).done.durations
+        assert 0 <= durations.queued < durations.prefill
+        assert durations.decode > 0
+
+
+KOREAN = '비트코인 가격이 "급등" 🚀👩‍💻🇰🇷 — 5.4% 올랐다 \\ 끝.'
+
+
+class TestCharacters:
+    async def test_pieces_are_whole_characters(self, ask: Any) -> None:
+        """A grammar with one answer makes even a small English model write Korean."""
+        schema = JsonSchemaFormat(JsonSchema(name="a", schema={"const": KOREAN}))
+        answer = await ask("Hi", response_format=schema, max_tokens=300, temperature=1.0, seed=1)
+        assert json.loads(answer.text) == KOREAN
+        assert len(answer.pieces) > 20
+        assert not any("\ufffd" in piece or piece == "" for piece in answer.pieces)
+        for piece in answer.pieces:
+            piece.encode()
+
+    async def test_a_character_that_was_cut_by_the_limit_is_left_out(self, ask: Any) -> None:
+        schema = JsonSchemaFormat(JsonSchema(name="a", schema={"const": "🚀🚀🚀🚀"}))
+        answers = await asyncio.gather(
+            *(ask("Hi", response_format=schema, max_tokens=limit, temperature=0) for limit in range(1, 9))
+        )
+        for answer in answers:
+            assert answer.done.finish == "length"
+            assert '"🚀🚀🚀🚀"'.startswith(answer.text)
+        assert len({answer.text for answer in answers}) < len(answers), "no limit fell inside a character"
+
+
+class TestCancel:
+    async def test_leaving_frees_the_row(self, make_engine: Callable[..., Any]) -> None:
+        async with make_engine(slots=1) as ask:
+            long, short = await ask.work("Hi", **LONG), await ask.work("Hi", temperature=0, max_tokens=3)
+            leaving = AsyncExitStack()
+            first = await leaving.enter_async_context(ask.engine.run(ask.job(long)))
+            async with ask.engine.run(ask.job(short)) as second:
+                for _ in range(5):  # the only row goes on; nothing of the second comes
+                    assert isinstance(await first.next(), Text)
+                assert second.events.empty()
+                assert (ask.engine.running, ask.engine.waiting) == (1, 1)
+                # Chat has a row of its own.
+                assert (await ask.run(short, "chat")).done.finish == "length"
+                await leaving.aclose()
+                assert isinstance(await _end(second), Done)
+            await _idle(ask)
+
+    async def test_one_that_waits_can_be_cancelled_too(self, make_engine: Callable[..., Any]) -> None:
+        async with make_engine(slots=1) as ask:
+            long = await ask.work("Hi", **LONG)
+            async with ask.engine.run(ask.job(long)) as first:
+                await first.next()
+                async with ask.engine.run(ask.job(long)):
+                    pass
+                await first.next()
+            await _idle(ask)
+
+    async def test_a_stop_ends_what_runs_and_what_comes_after(self, make_engine: Callable[..., Any]) -> None:
+        async with make_engine(slots=1) as ask:
+            work = await ask.work("Hi", **LONG)
+            async with ask.engine.run(ask.job(work)) as run, ask.engine.run(ask.job(work)) as waiting:
+                await run.next()
+                await ask.engine.stop()
+                ends = [await _end(run), await _end(waiting)]
+            assert [type(end.error) for end in ends if isinstance(end, Failed)] == [Unavailable, Unavailable]
+            with pytest.raises(Unavailable):
+                await ask.run(work)
+
+
+async def _end(run: Any) -> Done | Failed:
+    while True:
+        event = await run.next()
+        if not isinstance(event, Text):
+            return event
+
+
+async def _idle(ask: Any) -> None:
+    """Commands are carried out in their order: once a later job is done, a cancellation is."""
+    await ask("Hi", temperature=0, max_tokens=1)
+    engine = ask.engine
+    assert (engine.running, engine.waiting, len(engine._batch)) == (0, 0, 0)
+    assert not engine._runs
+    assert not engine._submitted
+
+
+class TestFailure:
+    async def test_a_step_that_fails_fails_its_rows_and_no_others(
+        self, ask: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        works = [await ask.work(text, **LONG) for text in QUESTIONS[:2]]
+        real, calls = ask.engine._batch._generator.next, iter(range(1_000))
+
+        def once() -> Any:
+            if next(calls) == 4:
+                raise RuntimeError("[metal] command buffer execution failed")
+            return real()
+
+        ask.engine._batch._generator.next = once  # the batch is thrown away, and this with it
+        answers = await asyncio.gather(*map(ask.run, works))
+        for answer in answers:
+            assert isinstance(answer.error, EngineFailed)
+            assert answer.error.message == "The model failed on this batch; try again."
+        assert (await ask(QUESTIONS[0], temperature=0)).text == "The capital of France is Paris."
+        await _idle(ask)
+
+    async def test_a_job_that_cannot_be_inserted_fails_alone(
+        self, ask: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        good, bad = [await ask.work(text, temperature=0, max_tokens=5) for text in QUESTIONS[:2]]
+        real = type(ask.engine._batch).insert
+
+        def insert(batch: Any, job: Any, submitted: float) -> None:
+            if job.work is bad:
+                raise ValueError("no")
+            real(batch, job, submitted)
+
+        monkeypatch.setattr(type(ask.engine._batch), "insert", insert)
+        fine, failed = await asyncio.gather(ask.run(good), ask.run(bad))
+        assert fine.done.finish == "length"
+        assert isinstance(failed.error, EngineFailed)
+        await _idle(ask)
+
+    async def test_a_model_that_cannot_be_loaded_says_so(self, tmp_path: Any) -> None:
+        engine = Engine("none", tmp_path, Shape(2, 1, 64, 0, False), 1, 64)
+        with pytest.raises(FileNotFoundError):
+            await engine.start()
+
+
+async def test_work_is_counted(ask: Any) -> None:
+    before = ask.engine.counters.copy()
+    usage = (await ask(QUESTIONS[0], temperature=0)).done.usage
+    after = ask.engine.counters
+    assert after.prompt_tokens - before.prompt_tokens == usage.prompt_tokens
+    assert after.decode_tokens - before.decode_tokens == usage.completion_tokens
+    assert after.busy_seconds > before.busy_seconds
+    assert ask.engine.memory_bytes() > 400_000_000
