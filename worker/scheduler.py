@@ -7,18 +7,23 @@ from collections.abc import Iterator
 
 from worker.jobs import LANES, Job
 
+UNLIMITED = 1_000_000
+
 
 class Scheduler:
     """Rows of the batch and the jobs that wait for one.
 
     Chat is admitted before queued work at every step. `slots` rows serve any lane; `chat_slots` more are
-    kept for chat, so that it never waits for an article to end. A job with small `company` (one that may
-    have killed a worker before) holds back later bulk work until it has run in that company.
+    kept for chat, so that it never waits for an article to end. Prompts are let in no faster than they are
+    computed, `prompts` of bulk work side by side: one that is let in cannot be overtaken any more. A job
+    with small `company` (one that may have killed a worker before) holds back later bulk work until it has
+    run in that company.
     """
 
-    def __init__(self, slots: int, chat_slots: int) -> None:
+    def __init__(self, slots: int, chat_slots: int, prompts: int = UNLIMITED) -> None:
         self.slots = slots
         self.chat_slots = chat_slots
+        self.prompts = prompts
         self._waiting: dict[str, deque[Job]] = {lane: deque() for lane in LANES}
         self._running: dict[str, Job] = {}
 
@@ -40,19 +45,26 @@ class Scheduler:
         for lane, jobs in self._waiting.items():
             self._waiting[lane] = deque(job for job in jobs if job.id != job_id)
 
-    def admit(self) -> Iterator[Job]:
-        """Move every job that may start now from waiting to running, in order."""
-        yield from self._admit("chat", self.slots + self.chat_slots)
-        for lane in ("high", "norm"):
-            yield from self._admit(lane, self.slots)
-            if self._waiting[lane]:
+    def admit(self, prompting: int = 0) -> Iterator[Job]:
+        """Move every job that may start now from waiting to running, in order.
+
+        `prompting` rows still have their prompt computed.
+        """
+        room = self.prompts - prompting
+        for lane in LANES:
+            extra = self.chat_slots if lane == "chat" else 0
+            for job in self._admit(lane, self.slots + extra, room + extra):
+                room -= 1
+                yield job
+            if lane != "chat" and self._waiting[lane]:
                 return
 
-    def _admit(self, lane: str, limit: int) -> Iterator[Job]:
+    def _admit(self, lane: str, rows: int, room: int) -> Iterator[Job]:
         jobs = self._waiting[lane]
-        while jobs and len(self._running) < min(limit, self._company(jobs[0])):
+        while jobs and room > 0 and len(self._running) < min(rows, self._company(jobs[0])):
             job = jobs.popleft()
             self._running[job.id] = job
+            room -= 1
             yield job
 
     def _company(self, job: Job) -> int:

@@ -69,12 +69,14 @@ class Batch:
     def __init__(self, model: Model, shape: Shape) -> None:
         self._model = model
         self._rows: dict[int, Row] = {}
+        self._prompting: set[int] = set()
         self._prefixes = Prefixes(model.weights, shape.prefill_chunk, shape.prefix_bytes)
         self._generator = BatchGenerator(
             model.weights,
             stop_tokens=[[token] for token in model.eos],
             completion_batch_size=shape.rows,
-            prefill_batch_size=shape.prefill_rows,
+            # Who may join is decided before, by the scheduler; here there is room for all that it lets in.
+            prefill_batch_size=shape.rows,
             prefill_step_size=shape.prefill_chunk,
         )
         if not shape.wired_limit:
@@ -83,6 +85,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def prompting(self) -> int:
+        """Rows whose prompt is not computed yet."""
+        return len(self._prompting)
 
     @property
     def jobs(self) -> list[str]:
@@ -101,6 +108,7 @@ class Batch:
             # The grammar comes last: no penalty or bias may revive a token that it forbids.
             logits_processors=[[*processors(work.sampling, len(work.prompt)), *([guide] if guide else [])]],
         )
+        self._prompting.add(uid)
         self._rows[uid] = Row(
             job, Transcript(self._model.tokenizer.detokenizer, work.stops), guide, submitted
         )
@@ -111,12 +119,15 @@ class Batch:
     def _drop(self, uids: list[int]) -> None:
         for uid in uids:
             del self._rows[uid]
+            self._prompting.discard(uid)
         if uids:
             self._generator.remove(uids)
 
     def step(self) -> list[tuple[str, Event]]:
         """One decode step of all rows and one chunk of prompts. Returns what it made, by job id."""
-        _, responses = self._generator.next()
+        prompts, responses = self._generator.next()
+        # The last token of a prompt is computed with the first decode step.
+        self._prompting -= {p.uid for p in prompts if p.progress[0] >= p.progress[1] - 1}
         events = [(self._rows[r.uid].job.id, event) for r in responses for event in self._events(r)]
         ended = {r.uid for r in responses if r.finish_reason is not None}
         for uid in ended:
@@ -144,4 +155,5 @@ class Batch:
 
     def close(self) -> None:
         self._rows.clear()
+        self._prompting.clear()
         self._generator.close()

@@ -72,7 +72,7 @@ class Engine:
     ) -> None:
         self._load = partial(Model, name, folder, default_max_tokens)
         self._shape = shape
-        self._scheduler = Scheduler(shape.rows - chat_slots, chat_slots)
+        self._scheduler = Scheduler(shape.rows - chat_slots, chat_slots, shape.prefill_rows)
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._runs: dict[str, Run] = {}
         self._submitted: dict[str, float] = {}
@@ -173,7 +173,7 @@ class Engine:
         self._submitted.pop(job_id, None)
 
     def _step(self) -> None:
-        for job in self._scheduler.admit():
+        for job in self._scheduler.admit(self._batch.prompting):
             self._insert(job)
         started = time.monotonic()
         events = self._batch.step()

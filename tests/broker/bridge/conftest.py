@@ -114,6 +114,17 @@ class Script:
         )
         await kv.put(key, value)
 
+    def play(self, *parts: bytes, end: bool = True) -> None:
+        """Answer with `parts` as a stream, as they should be."""
+
+        async def answer(message: Msg) -> None:
+            for number, part in enumerate(parts, 1):
+                await self.chunk(message, number, part)
+            if end:
+                await self.end(message)
+
+        self.answer = answer
+
     async def chunk(self, message: Msg, number: int | None, body: bytes, **headers: str) -> None:
         numbered = {} if number is None else {subjects.SEQ: str(number)}
         await self.nc.publish(message.reply, body, headers=numbered | headers or None)

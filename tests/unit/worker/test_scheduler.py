@@ -85,6 +85,29 @@ def test_what_runs_is_not_admitted_again(scheduler: Scheduler) -> None:
     assert names(scheduler.admit()) == ""
 
 
+class TestPrompts:
+    """One that is let in cannot be overtaken any more, so that only few are."""
+
+    def test_bulk_prompts_are_let_in_as_they_are_computed(self) -> None:
+        scheduler = Scheduler(slots=4, chat_slots=2, prompts=2)
+        for name in "abcd":
+            scheduler.add(job(name))
+        assert names(scheduler.admit(prompting=0)) == "a b"
+        assert names(scheduler.admit(prompting=2)) == ""
+        assert names(scheduler.admit(prompting=1)) == "c"
+
+    def test_chat_joins_at_once_and_delays_the_next_bulk_prompt(self) -> None:
+        scheduler = Scheduler(slots=5, chat_slots=2, prompts=1)
+        for name in "ab":
+            scheduler.add(job(name))
+        assert names(scheduler.admit(prompting=0)) == "a"
+        for name in "xyz":
+            scheduler.add(job(name, "chat"))
+        assert names(scheduler.admit(prompting=1)) == "x y"
+        assert names(scheduler.admit(prompting=0)) == "z"
+        assert names(scheduler.admit(prompting=0)) == "b"
+
+
 class TestDiscard:
     def test_one_that_waits(self, scheduler: Scheduler) -> None:
         for name in "ab":

@@ -1,0 +1,46 @@
+"""The README is the product's face: what it lists is what there is."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.settings import Settings as BridgeSettings
+from schemas.chat import REFUSED, ChatRequest
+from schemas.runtime.settings import ProcessSettings
+from worker.settings import Settings as WorkerSettings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", [*ChatRequest.__struct_fields__, *REFUSED])
+def test_every_field_of_a_request_is_listed(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+def variables() -> list[str]:
+    common = set(ProcessSettings.model_fields)
+    aliases = [str(field.validation_alias) for field in ProcessSettings.model_fields.values()]
+    own = [
+        f"NATS_MLX_{kind.table.upper()}_{name.upper()}"
+        for kind in (WorkerSettings, BridgeSettings)
+        for name in kind.model_fields
+        if name not in common
+    ]
+    return [*aliases, *own]
+
+
+@pytest.mark.parametrize("variable", variables())
+def test_every_setting_is_listed(variable: str) -> None:
+    assert f"`{variable}`" in README
+
+
+def test_ci_runs_the_commands_that_it_prints() -> None:
+    ci = (ROOT / ".ci" / "run").read_text()
+    for command in (".venv/bin/pip install -e '.[worker,test]'", ".venv/bin/nats-mlx up --sample"):
+        assert command in README
+        assert command in ci
+
+
+def test_nothing_is_left_to_fill_in() -> None:
+    assert "@@" not in README
