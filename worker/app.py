@@ -9,6 +9,7 @@ import signal
 import time
 
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
 from schemas import __version__
 from schemas.errors import LlmError
@@ -148,5 +149,9 @@ def main() -> int:
             return asyncio.run(Worker(settings).run())
         except LlmError as error:
             log.error("worker_failed", error=error.message)
+            return 1
+        except NatsError as error:
+            hint = "is JetStream on, and may this user make streams?"
+            log.error("worker_failed", error=f"NATS did not do what a worker needs ({error}): {hint}")
             return 1
     return 130

@@ -121,6 +121,35 @@ async def test_a_cancelled_request_ends_at_once(nc: Client) -> None:
     assert msg.headers["Nats-Service-Error-Code"] == "499"
 
 
+async def test_a_request_that_is_cancelled_before_it_runs_never_runs(nc: Client) -> None:
+    inbox = nc.new_inbox()
+    subscription = await nc.subscribe(inbox)
+    body = {"messages": [{"role": "user", "content": "word " * 5000}], "max_tokens": 1000}
+    headers = {"Llm-Request-Id": "early"}
+    await nc.publish("llm.v1.chat", json.dumps(body).encode(), reply=inbox, headers=headers)
+    await nc.publish("llm.v1.cancel.early", b"")
+    reply = await subscription.next_msg(20)
+    assert reply.headers and reply.headers["Nats-Service-Error-Code"] == "499"
+
+
+async def test_a_request_without_an_inbox_hurts_nobody(nc: Client) -> None:
+    await nc.publish("llm.v1.chat", json.dumps({"messages": PARIS}).encode())
+    assert (await ask(nc, {"messages": PARIS, "max_tokens": 2})).headers
+
+
+async def test_a_stream_whose_reader_is_gone_is_dropped(nc: Client, house: House) -> None:
+    body = {"messages": PARIS, "stream": True, "max_tokens": 4000, "logit_bias": {"2": -100, "0": -100}}
+    inbox = nc.new_inbox()
+    subscription = await nc.subscribe(inbox)
+    await nc.publish("llm.v1.chat", json.dumps(body).encode(), reply=inbox)
+    await subscription.next_msg(20)
+    await subscription.unsubscribe()
+    log = house.data_dir / "logs" / "worker.log"
+    async with asyncio.timeout(30):  # the grace of five seconds, and a step
+        while "inbox is gone" not in log.read_text():
+            await ask(nc, {"messages": PARIS, "max_tokens": 1})
+
+
 async def test_a_passed_deadline_is_a_504(nc: Client) -> None:
     reply = await ask(nc, {"messages": PARIS}, **{"Llm-Deadline": "2020-01-01T00:00:00Z"})
     assert reply.headers and reply.headers["Nats-Service-Error-Code"] == "504"

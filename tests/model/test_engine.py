@@ -10,10 +10,11 @@ from typing import Any
 import mlx_lm
 import pytest
 
-from schemas.chat import JsonSchema, JsonSchemaFormat
+from schemas.chat import JsonObjectFormat, JsonSchema, JsonSchemaFormat
 from schemas.errors import EngineFailed, Unavailable
 from worker.engine.batch import Shape
 from worker.engine.engine import Engine
+from worker.engine.grammar import Guide
 from worker.engine.model import Model
 from worker.jobs import Done, Failed, Text
 
@@ -268,9 +269,43 @@ class TestFailure:
         assert isinstance(failed.error, EngineFailed)
         await _idle(ask)
 
+    async def test_a_row_that_leaves_its_grammar_fails_alone(
+        self, ask: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        guided = await ask.work(QUESTIONS[0], temperature=0, response_format=JsonObjectFormat())
+        free = await ask.work(QUESTIONS[0], temperature=0)
+
+        class Lost:
+            """A matcher that knows none of the tokens that come."""
+
+            def __init__(self, real: Any) -> None:
+                self._real = real
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self._real, name)
+
+            def consume_token(self, token: int) -> bool:
+                return False
+
+        real = Guide.__call__
+
+        def call(guide: Any, tokens: Any, logits: Any) -> Any:
+            logits = real(guide, tokens, logits)
+            if not isinstance(guide._matcher, Lost):
+                guide._matcher = Lost(guide._matcher)
+            return logits
+
+        monkeypatch.setattr(Guide, "__call__", call)
+        monkeypatch.setattr("worker.engine.grammar.fill_next_token_bitmask", lambda matcher, mask: None)
+        lost, fine = await asyncio.gather(ask.run(guided), ask.run(free))
+        assert isinstance(lost.error, EngineFailed)
+        assert lost.text == ""
+        assert fine.text == "The capital of France is Paris."
+        await _idle(ask)
+
     async def test_a_model_that_cannot_be_loaded_says_so(self, tmp_path: Any) -> None:
         engine = Engine("none", tmp_path, Shape(2, 1, 64, 0, False), 1, 64)
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(EngineFailed, match="could not be loaded"):
             await engine.start()
 
 

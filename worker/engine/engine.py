@@ -84,11 +84,17 @@ class Engine:
         self.model: Model
 
     async def start(self) -> None:
-        """Load the model. Raises whatever loading it raised."""
+        """Load the model. Raises BadRequest for one that cannot serve, EngineFailed for one that does not load."""
         self._loop = asyncio.get_running_loop()
         self._loaded: asyncio.Future[Model] = self._loop.create_future()
         self._thread.start()
-        self.model = await self._loaded
+        try:
+            self.model = await self._loaded
+        except LlmError:
+            raise
+        except Exception as error:
+            log.exception("model_not_loaded")
+            raise EngineFailed(f"The model could not be loaded: {error}") from error
 
     async def head(self, first: ChatRequest, second: ChatRequest) -> list[int]:
         """The tokens with which the prompts of both requests begin."""

@@ -50,19 +50,24 @@ class _Shape(msgspec.Struct):
 
 @dataclass(slots=True)
 class _Exchange:
-    """One request and where its answer goes. `run` is there while the engine has it."""
+    """One request and where its answer goes. `run` is there while the engine has it.
+
+    `ended` is why somebody ended it from outside, be it before it ran.
+    """
 
     msg: Msg
     request_id: str
     job_id: str
     run: Run | None = None
+    ended: LlmError | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
         return self.msg.headers or {}
 
     def end(self, error: LlmError) -> None:
-        """Have the engine drop it and the caller told why; before it runs there is nothing to drop."""
+        """Have the engine drop it and the caller told why."""
+        self.ended = error
         if self.run is not None:
             self.run.fail(error)
 
@@ -144,6 +149,8 @@ class Chat:
         if self._engine.waiting >= self._settings.max_waiting:
             raise Overloaded("Too many requests wait already; try again in a few seconds.")
         work = await self._engine.prepare(request)
+        if exchange.ended is not None:
+            raise exchange.ended
         async with self._engine.run(Job(exchange.job_id, "chat", work)) as run:
             exchange.run = run
             await reply.open()

@@ -26,6 +26,9 @@ from nats.micro.service import (
 )
 
 from schemas.codec import encode
+from schemas.runtime import log as logs
+
+log = logs.get("worker.service")
 
 # Answers one request; returns the sentence of the error it answered with, if any.
 Handler = Callable[[Msg], Awaitable[str | None]]
@@ -123,8 +126,15 @@ class Service:
         return dispatch
 
     async def _serve(self, endpoint: Endpoint, msg: Msg) -> None:
+        if not msg.reply:
+            log.warning("request_without_inbox", subject=msg.subject)
+            return
         started = time.perf_counter_ns()
-        error = await endpoint.handler(msg)
+        error: str | None = "The answer could not be sent."
+        try:
+            error = await endpoint.handler(msg)
+        except Exception:
+            log.exception("answer_not_sent", subject=msg.subject)
         endpoint.requests += 1
         endpoint.nanoseconds += time.perf_counter_ns() - started
         if error is not None:

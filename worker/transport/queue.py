@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from schemas import streams
@@ -52,13 +53,20 @@ class Queue:
         await self._puller.stop()
         if self._work:
             await asyncio.wait(self._work, timeout=grace)
-        for task, msg in list(self._work.items()):
-            task.cancel()
-            await msg.nak()
-        await asyncio.gather(*self._work, return_exceptions=True)
+        left = {task: msg for task, msg in self._work.items() if task.cancel()}
+        await asyncio.gather(*left, return_exceptions=True)
+        for msg in left.values():
+            await self._give_back(msg)
         await self._keeper.stop()
         for pull in self._pulls.values():
             await pull.unsubscribe()
+
+    async def _give_back(self, msg: Msg) -> None:
+        try:
+            await msg.nak()
+        except NatsError as error:
+            # Settled in its last moment, or the connection is gone: then the ack wait gives it back.
+            log.debug("not_given_back", subject=msg.subject, error=str(error))
 
     async def _fetch(self) -> None:
         free = self._slots - len(self._work)
