@@ -108,6 +108,8 @@ class Chat:
 
     async def _on_cancel(self, msg: Msg) -> None:
         request_id = msg.subject.rpartition(".")[2]
+        # Its request may have come in the same read: the task that takes it up is then due just before us.
+        await asyncio.sleep(0)
         for exchange in self._exchanges.values():
             if exchange.request_id == request_id:
                 exchange.end(Cancelled("The request was cancelled."))
