@@ -136,6 +136,7 @@ def test_special_tokens_in_a_message_can_be_read_as_text(tokenizer: Any) -> None
 def test_an_answer_ends_with_the_turn_or_the_text(folder: Path, tokenizer: Any) -> None:
     ends = [SPECIAL["<|im_end|>"], SPECIAL["<|endoftext|>"]]
     assert json.loads((folder / "config.json").read_text())["eos_token_id"] == ends
+    assert json.loads((folder / "generation_config.json").read_text()) == {"temperature": 0.2, "top_p": 0.9}
     assert tokenizer.eos_token_ids == set(ends)
 
 

