@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from schemas import subjects
 from schemas.chat import Usage
@@ -103,7 +103,6 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     worker: str
     failed_at: dt.datetime
-    request_id: str | UnsetType = UNSET
 
     def headers(self) -> dict[str, str]:
         values = msgspec.to_builtins(self, str_keys=True)

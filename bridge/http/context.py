@@ -21,6 +21,7 @@ class Call:
 
     request_id: str
     traceparent: str | None
+    deadline: str | None = None
     model: str | None = None
     chunks: int | None = None
     broken: int | None = None  # the status of an error that came after the first chunk
@@ -34,6 +35,8 @@ class Call:
         found = {subjects.REQUEST_ID: self.request_id}
         if self.traceparent is not None:
             found[subjects.TRACEPARENT] = self.traceparent
+        if self.deadline is not None:
+            found[subjects.DEADLINE] = self.deadline
         return found
 
 
@@ -46,7 +49,10 @@ def new_call(request: web.Request) -> Call:
     """The client's own id and trace where they can travel as a subject and a header, else none of them."""
     own = request.headers.get("X-Request-Id", "")
     trace = request.headers.get("Traceparent", "").strip()
+    deadline = request.headers.get(subjects.DEADLINE)
     return Call(
         request_id=own if subjects.is_token(own) and own.isascii() else uuid.uuid4().hex,
         traceparent=trace if _TRACEPARENT.fullmatch(trace) else None,
+        # What is no time is the worker's to refuse; what no header can carry is no time.
+        deadline=deadline if deadline is None or deadline.isascii() else "unreadable",
     )

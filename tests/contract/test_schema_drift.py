@@ -65,10 +65,7 @@ def test_an_analysis() -> None:
 
 
 def test_a_dead_letter() -> None:
-    assert (
-        fields(DeadLetter)
-        == ("subject stream sequence reason error attempts worker failed_at request_id").split()
-    )
+    assert fields(DeadLetter) == ("subject stream sequence reason error attempts worker failed_at").split()
 
 
 def test_a_presence() -> None:

@@ -160,14 +160,14 @@ async def test_a_stopped_worker_gives_its_work_back_and_tells_its_callers(house:
     await nc.flush()
     for article in articles("given-back", 20):
         await js.publish(f"articles.norm.coin.{article['id']}", json.dumps(article).encode())
-    await analyses.next_msg(60)
+    await analyses.next_msg(200)
     [pid] = await worker_pids(js)
     os.kill(pid, signal.SIGTERM)
     while (last := await chunks.next_msg(30)).data:
         pass
     assert last.headers and last.headers["Nats-Service-Error-Code"] == "503"
     # Given back by name, not after the ack wait of a minute: the next worker has it within seconds.
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(55):
         for n in range(20):
             await outcome(nc, f"given-back-{n}")
     await nc.close()
@@ -180,7 +180,7 @@ async def test_a_killed_worker_loses_nothing(house: House) -> None:
     await nc.flush()
     for article in articles("killed", 12):
         await js.publish(f"articles.norm.coin.{article['id']}", json.dumps(article).encode())
-    await analyses.next_msg(60)
+    await analyses.next_msg(200)
     [pid] = await worker_pids(js)
     os.kill(pid, signal.SIGKILL)
     waiting = house.command("publish", "-", "--wait", stdin=lines(articles("killed", 12)))

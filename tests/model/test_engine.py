@@ -11,7 +11,7 @@ import mlx_lm
 import pytest
 
 from schemas.chat import JsonObjectFormat, JsonSchema, JsonSchemaFormat
-from schemas.errors import EngineFailed, Unavailable
+from schemas.errors import BadRequest, EngineFailed, Unavailable
 from worker.engine.batch import Shape
 from worker.engine.engine import Engine
 from worker.engine.grammar import Guide
@@ -284,8 +284,17 @@ class TestFailure:
             def __getattr__(self, name: str) -> Any:
                 return getattr(self._real, name)
 
+            def is_stopped(self) -> bool:
+                return False
+
             def consume_token(self, token: int) -> bool:
                 return False
+
+            def is_error(self) -> bool:
+                return True
+
+            def get_error(self) -> str:
+                return "lost"
 
         real = Guide.__call__
 
@@ -298,7 +307,8 @@ class TestFailure:
         monkeypatch.setattr(Guide, "__call__", call)
         monkeypatch.setattr("worker.engine.grammar.fill_next_token_bitmask", lambda matcher, mask: None)
         lost, fine = await asyncio.gather(ask.run(guided), ask.run(free))
-        assert isinstance(lost.error, EngineFailed)
+        assert isinstance(lost.error, BadRequest)
+        assert lost.error.message == "The JSON Schema cannot be enforced: lost"
         assert lost.text == ""
         assert fine.text == "The capital of France is Paris."
         await _idle(ask)

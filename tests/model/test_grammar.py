@@ -86,6 +86,7 @@ def refused(model: Model, schema: dict[str, Any]) -> BadRequest:
         {"enum": []},
         {"not": {"type": "string"}},
         {"properties": []},
+        {"$ref": "#"},
     ],
     ids=json.dumps,
 )

@@ -119,7 +119,7 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(starter, "convert", lambda source, folder: None)
     folder = starter.fetch(tmp_path)
     assert left_behind(tmp_path) == [starter.NAME]
-    assert [file.name for file in folder.iterdir()] == ["README.md"]
+    assert sorted(file.name for file in folder.iterdir()) == ["README.md", "generation_config.json"]
     assert "Apache-2.0" in (folder / "README.md").read_text()
 
 

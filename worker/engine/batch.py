@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from mlx_lm.generate import BatchGenerator, GenerationBatch
 
 from schemas.chat import PromptTokensDetails, Usage
-from schemas.errors import EngineFailed
-from worker.engine.grammar import Guide
+from worker.engine.grammar import Guide, unsupported
 from worker.engine.model import Model
 from worker.engine.prefix import Prefixes
 from worker.engine.sampling import processors, sampler
@@ -31,12 +30,12 @@ class Row:
     tokens: int = 0
 
     @property
-    def broken(self) -> bool:
-        return self.guide is not None and self.guide.broken
+    def broken(self) -> str | None:
+        return self.guide.broken if self.guide is not None else None
 
     @property
     def over(self) -> bool:
-        return self.broken or self.transcript.stopped
+        return self.broken is not None or self.transcript.stopped
 
     def done(self, finish: str) -> Done:
         now = time.monotonic()
@@ -97,7 +96,7 @@ class Batch:
 
     def insert(self, job: Job, submitted: float) -> None:
         work = job.work
-        guide = self._model.grammars.guide(work.grammar, self._model.vocabulary) if work.grammar else None
+        guide = self._model.grammars.guide(work.grammar) if work.grammar else None
         head = tuple(work.prompt[: work.head])
         [uid] = self._generator.insert(
             [work.prompt[work.head :]],
@@ -137,8 +136,8 @@ class Batch:
 
     def _events(self, response: GenerationBatch.Response) -> Iterator[Event]:
         row = self._rows[response.uid]
-        if row.broken:
-            yield Failed(EngineFailed("The model left its grammar; the answer was thrown away."))
+        if row.broken is not None:
+            yield Failed(unsupported(row.broken))
             return
         row.first_token = row.first_token or time.monotonic()
         text = ""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import transformers
 from mlx_lm import load
 
 from schemas.chat import ChatRequest, JsonObjectFormat, JsonSchemaFormat
@@ -15,6 +16,9 @@ from worker.engine.grammar import ANY_OBJECT, Grammars, dump
 from worker.engine.prefix import common
 from worker.engine.prompt import PromptTemplate
 from worker.jobs import Prepared, Sampling
+
+# Its hints about lengths go to stderr as plain text, between our lines; the lengths are checked here.
+transformers.logging.set_verbosity_error()
 
 _Loaded = tuple[Any, Any, dict[str, Any]]
 

@@ -212,4 +212,5 @@ def _seconds_left(headers: Mapping[str, str]) -> float | None:
         deadline = msgspec.convert(text, dt.datetime, strict=False)
         return (deadline - dt.datetime.now(dt.UTC)).total_seconds()
     except (msgspec.ValidationError, TypeError):
-        raise BadRequest(f"{subjects.DEADLINE} must be a time as RFC 3339 has it, with its zone.") from None
+        reason = f"{subjects.DEADLINE} must be a time as RFC 3339 has it, with its zone."
+        raise BadRequest(reason, code="invalid_header") from None
