@@ -206,6 +206,14 @@ def test_openai_sdk_sees_the_errors_it_knows(sdk: openai.OpenAI) -> None:
     assert [model.id for model in sdk.models.list()] == ["smollm2-135m-instruct"]
 
 
+def test_a_deadline_holds_over_http_too(sdk: openai.OpenAI) -> None:
+    with pytest.raises(openai.InternalServerError) as late:
+        sdk.chat.completions.create(
+            model="starter", messages=PARIS, extra_headers={"Llm-Deadline": "2020-01-01T00:00:00Z"}
+        )
+    assert late.value.status_code == 504
+
+
 async def test_chats_at_once_answer_as_alone(nc: Client) -> None:
     questions = ["What is 2 + 2?", "Name a colour.", "Say hello in French.", "What is the capital of Italy?"]
     bodies = [
