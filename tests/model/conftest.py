@@ -67,6 +67,14 @@ class Asker:
         messages = [UserMessage(content=text) for text in texts]
         return await self.engine.prepare(ChatRequest(messages=messages, **fields))
 
+    async def idle(self) -> None:
+        """Commands are carried out in their order: once a later job is done, a cancellation is."""
+        await self("Hi", temperature=0, max_tokens=1)
+        engine = self.engine
+        assert (engine.running, engine.waiting, len(engine._batch)) == (0, 0, 0)
+        assert not engine._runs
+        assert not engine._submitted
+
     def job(self, work: Prepared, lane: JobLane = "norm") -> Job:
         return Job(next(self._ids), lane, work)
 

@@ -10,11 +10,9 @@ from typing import Any
 import mlx_lm
 import pytest
 
-from schemas.chat import JsonObjectFormat, JsonSchema, JsonSchemaFormat
-from schemas.errors import BadRequest, EngineFailed, Unavailable
-from worker.engine.batch import Shape
+from schemas.chat import JsonSchema, JsonSchemaFormat
+from schemas.errors import Unavailable
 from worker.engine.engine import Engine
-from worker.engine.grammar import Guide
 from worker.engine.model import Model
 from worker.jobs import Done, Failed, Text
 
@@ -192,7 +190,7 @@ class TestCancel:
                 assert (await ask.run(short, "chat")).done.finish == "length"
                 await leaving.aclose()
                 assert isinstance(await _end(second), Done)
-            await _idle(ask)
+            await ask.idle()
 
     async def test_one_that_waits_can_be_cancelled_too(self, make_engine: Callable[..., Any]) -> None:
         async with make_engine(slots=1) as ask:
@@ -202,7 +200,7 @@ class TestCancel:
                 async with ask.engine.run(ask.job(long)):
                     pass
                 await first.next()
-            await _idle(ask)
+            await ask.idle()
 
     async def test_a_stop_ends_what_runs_and_what_comes_after(self, make_engine: Callable[..., Any]) -> None:
         async with make_engine(slots=1) as ask:
@@ -221,102 +219,6 @@ async def _end(run: Any) -> Done | Failed:
         event = await run.next()
         if not isinstance(event, Text):
             return event
-
-
-async def _idle(ask: Any) -> None:
-    """Commands are carried out in their order: once a later job is done, a cancellation is."""
-    await ask("Hi", temperature=0, max_tokens=1)
-    engine = ask.engine
-    assert (engine.running, engine.waiting, len(engine._batch)) == (0, 0, 0)
-    assert not engine._runs
-    assert not engine._submitted
-
-
-class TestFailure:
-    async def test_a_step_that_fails_fails_its_rows_and_no_others(
-        self, ask: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        works = [await ask.work(text, **LONG) for text in QUESTIONS[:2]]
-        real, calls = ask.engine._batch._generator.next, iter(range(1_000))
-
-        def once() -> Any:
-            if next(calls) == 4:
-                raise RuntimeError("[metal] command buffer execution failed")
-            return real()
-
-        ask.engine._batch._generator.next = once  # the batch is thrown away, and this with it
-        answers = await asyncio.gather(*map(ask.run, works))
-        for answer in answers:
-            assert isinstance(answer.error, EngineFailed)
-            assert answer.error.message == "The model failed on this batch; try again."
-        assert (await ask(QUESTIONS[0], temperature=0)).text == "The capital of France is Paris."
-        await _idle(ask)
-
-    async def test_a_job_that_cannot_be_inserted_fails_alone(
-        self, ask: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        good, bad = [await ask.work(text, temperature=0, max_tokens=5) for text in QUESTIONS[:2]]
-        real = type(ask.engine._batch).insert
-
-        def insert(batch: Any, job: Any, submitted: float) -> None:
-            if job.work is bad:
-                raise ValueError("no")
-            real(batch, job, submitted)
-
-        monkeypatch.setattr(type(ask.engine._batch), "insert", insert)
-        fine, failed = await asyncio.gather(ask.run(good), ask.run(bad))
-        assert fine.done.finish == "length"
-        assert isinstance(failed.error, EngineFailed)
-        await _idle(ask)
-
-    async def test_a_row_that_leaves_its_grammar_fails_alone(
-        self, ask: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        guided = await ask.work(QUESTIONS[0], temperature=0, response_format=JsonObjectFormat())
-        free = await ask.work(QUESTIONS[0], temperature=0)
-
-        class Lost:
-            """A matcher that knows none of the tokens that come."""
-
-            def __init__(self, real: Any) -> None:
-                self._real = real
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(self._real, name)
-
-            def is_stopped(self) -> bool:
-                return False
-
-            def consume_token(self, token: int) -> bool:
-                return False
-
-            def is_error(self) -> bool:
-                return True
-
-            def get_error(self) -> str:
-                return "lost"
-
-        real = Guide.__call__
-
-        def call(guide: Any, tokens: Any, logits: Any) -> Any:
-            logits = real(guide, tokens, logits)
-            if not isinstance(guide._matcher, Lost):
-                guide._matcher = Lost(guide._matcher)
-            return logits
-
-        monkeypatch.setattr(Guide, "__call__", call)
-        monkeypatch.setattr("worker.engine.grammar.fill_next_token_bitmask", lambda matcher, mask: None)
-        lost, fine = await asyncio.gather(ask.run(guided), ask.run(free))
-        assert isinstance(lost.error, BadRequest)
-        assert lost.error.message == "The JSON Schema cannot be enforced: lost"
-        assert lost.text == ""
-        assert fine.text == "The capital of France is Paris."
-        await _idle(ask)
-
-    async def test_a_model_that_cannot_be_loaded_says_so(self, tmp_path: Any) -> None:
-        engine = Engine("none", tmp_path, Shape(2, 1, 64, 0, False), 1, 64)
-        with pytest.raises(EngineFailed, match="could not be loaded"):
-            await engine.start()
 
 
 async def test_work_is_counted(ask: Any) -> None:
