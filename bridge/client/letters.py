@@ -35,7 +35,9 @@ async def find(nc: Client, recipe: str, key: str) -> Letter:
     """The one of an article. Raises NotFound."""
     found = await outcomes.dead(nc, recipe, subjects.id_token(key))
     if found is None:
-        raise NotFound(f"There is no dead letter of `{key}` for the recipe `{recipe}`.")
+        raise NotFound(
+            f"There is no dead letter of `{key}` for the recipe `{recipe}`; `--recipe` names another."
+        )
     return _letter(found)
 
 
