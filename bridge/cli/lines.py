@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from bridge.publication import Line
+from schemas.errors import BadRequest
 
 _CHUNK = 256 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -18,6 +19,8 @@ async def of_files(files: Iterable[Path]) -> AsyncIterator[Line]:
     """Each line that is not blank; `-` is stdin."""
     for file in files:
         stdin = file == Path("-")
+        if file.is_dir():
+            raise BadRequest(f"{file} is a directory; name the files in it.")
         descriptor = sys.stdin.fileno() if stdin else os.open(file, os.O_RDONLY)
         try:
             async for line in _numbered("stdin" if stdin else str(file), descriptor):

@@ -22,12 +22,7 @@ from schemas.subjects import Lane
 
 
 def publish(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE", help="JSON Lines; `-` is stdin.", exists=True, dir_okay=False, allow_dash=True
-        ),
-    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON Lines; `-` is stdin.")],
     *,
     recipe: Annotated[str, typer.Option(help="How the articles become prompts.")] = "coin",
     lane: Annotated[Lane, typer.Option(help="`high` is served first.")] = "norm",

@@ -108,6 +108,11 @@ async def test_results_and_dead_letters(command: Command, moving: Mover) -> None
     )  # fmt: skip
 
 
+async def test_a_folder_is_refused_by_name(command: Command, tmp_path: Path) -> None:
+    ran = await command("publisher", "publish", str(tmp_path))
+    assert (ran.code, ran.err) == (1, f"error: {tmp_path} is a directory; name the files in it.\n")
+
+
 async def test_status_counts(command: Command, mover: Mover) -> None:
     await command("publisher", "publish", "-", "--lane", "high", stdin='{"id":"a","title":"t","body":"b"}')
     people = await command("operator", "status")
