@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -56,6 +57,10 @@ class House:
             timeout=280,
             check=False,
         )
+
+    async def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """The same beside a connection of the test's own, which has to go on answering the server's pings."""
+        return await asyncio.to_thread(self.command, *arguments, stdin=stdin)
 
 
 def environment(data_dir: Path) -> dict[str, str]:
