@@ -144,6 +144,31 @@ async def worker_pids(js: JetStreamContext) -> list[int]:
     return [json.loads((await bucket.get(key)).value or b"")["pid"] for key in await bucket.keys()]
 
 
+async def begin(nc: Client, items: list[dict[str, Any]]) -> None:
+    """Publish, and come back in the middle of the work: with the first analysis."""
+    analyses = await nc.subscribe("analyses.coin.*")
+    await nc.flush()
+    for item in items:
+        await nc.jetstream().publish(f"articles.norm.coin.{item['id']}", json.dumps(item).encode())
+    await analyses.next_msg(200)
+    await analyses.unsubscribe()
+
+
+async def test_an_article_for_a_model_that_nobody_serves_is_dead_at_once(house: House) -> None:
+    nc = await house.connect("operator")
+    js = nc.jetstream()
+    bucket = await js.key_value("llm_recipes")
+    coin = json.loads((await bucket.get("coin")).value or b"")
+    await bucket.put("elsewhere", json.dumps(coin | {"model": "no-such-model"}).encode())
+    letters = await nc.subscribe("dead.ARTICLES.elsewhere.*")
+    await nc.flush()
+    await js.publish("articles.norm.elsewhere.m1", b'{"title":"t","body":"b"}')
+    letter = await letters.next_msg(30)
+    assert letter.headers and letter.headers["Llm-Reason"] == "model_not_found"
+    assert "no-such-model" in letter.headers["Llm-Error"]
+    await nc.close()
+
+
 async def test_a_stopped_worker_gives_its_work_back_and_tells_its_callers(house: House) -> None:
     nc = await house.connect("operator")
     js = nc.jetstream()
@@ -156,11 +181,7 @@ async def test_a_stopped_worker_gives_its_work_back_and_tells_its_callers(house:
     chunks = await nc.subscribe(inbox := nc.new_inbox())
     await nc.publish("llm.v1.chat", json.dumps(endless).encode(), reply=inbox)
     await chunks.next_msg(60)
-    analyses = await nc.subscribe("analyses.coin.*")
-    await nc.flush()
-    for article in articles("given-back", 20):
-        await js.publish(f"articles.norm.coin.{article['id']}", json.dumps(article).encode())
-    await analyses.next_msg(200)
+    await begin(nc, articles("given-back", 20))
     [pid] = await worker_pids(js)
     os.kill(pid, signal.SIGTERM)
     while (last := await chunks.next_msg(30)).data:
@@ -179,11 +200,7 @@ async def test_a_stopped_worker_gives_its_work_back_and_tells_its_callers(house:
 async def test_a_killed_worker_loses_nothing(house: House) -> None:
     nc = await house.connect("operator")
     js = nc.jetstream()
-    analyses = await nc.subscribe("analyses.coin.*")
-    await nc.flush()
-    for article in articles("killed", 12):
-        await js.publish(f"articles.norm.coin.{article['id']}", json.dumps(article).encode())
-    await analyses.next_msg(200)
+    await begin(nc, articles("killed", 12))
     [pid] = await worker_pids(js)
     os.kill(pid, signal.SIGKILL)
     waiting = await house.run("publish", "-", "--wait", stdin=lines(articles("killed", 12)))
