@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from schemas import subjects
-from schemas.chat import Usage
+from schemas.completion import Usage
 from schemas.codec import decode
 from schemas.errors import BadRequest
 

@@ -1,7 +1,7 @@
-"""OpenAI's chat completion: request, reply and chunk, as far as they are honoured here.
+"""OpenAI's chat request, as far as it is honoured here.
 
-Source: OpenAI's API reference, `POST /v1/chat/completions`; `top_k`, `min_p` and `repetition_penalty` are
-the extensions that other local servers share.
+Source: OpenAI's API reference, `POST /v1/chat/completions`; `top_k`, `min_p`, `repetition_penalty` and
+`chat_template_kwargs` are the extensions that other local servers share.
 """
 
 from __future__ import annotations
@@ -9,49 +9,19 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
+from schemas import messages as conversation
 from schemas.codec import decode
 from schemas.errors import BadRequest
+from schemas.messages import Message
+from schemas.tools import NamedChoice, Tool, ToolChoice
 
 _Unit = Annotated[float, Meta(ge=0, le=1)]
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
 _Count = Annotated[int, Meta(ge=1)]
 _Bias = Annotated[float, Meta(ge=-100, le=100)]
 _StopText = Annotated[str, Meta(min_length=1)]
-
-
-class TextPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text", tag_field="type"):
-    """One part of a message's content. Images and audio are not text: they are refused by their type."""
-
-    text: str
-
-
-Content = str | list[TextPart]
-
-
-class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role"):
-    content: Content
-    name: str | None = None
-
-
-class SystemMessage(_Message, frozen=True, tag="system"):
-    pass
-
-
-class DeveloperMessage(_Message, frozen=True, tag="developer"):
-    pass
-
-
-class UserMessage(_Message, frozen=True, tag="user"):
-    pass
-
-
-class AssistantMessage(_Message, frozen=True, tag="assistant"):
-    refusal: None = None
-
-
-Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage
 
 
 class JsonSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,12 +71,18 @@ class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     max_tokens: _Count | None = None
     max_completion_tokens: _Count | None = None
     stop: _StopText | Annotated[list[_StopText], Meta(max_length=4)] | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
+    tools: Annotated[list[Tool], Meta(max_length=128)] | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     # Accepted only at the value that means "do not".
-    n: Literal[1] | None = None
-    logprobs: Literal[False] | None = None
     modalities: list[Literal["text"]] | None = None
     # They cannot change an answer: accepted without effect, and the README says so.
     user: str | None = None
@@ -129,11 +105,17 @@ class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         """Most new tokens; the newer name wins, as OpenAI's does."""
         return self.max_completion_tokens or self.max_tokens
 
+    @property
+    def limit_name(self) -> str:
+        return "max_completion_tokens" if self.max_completion_tokens else "max_tokens"
 
-_UNSUPPORTED = (
-    "audio function_call functions moderation parallel_tool_calls prediction reasoning_effort tool_choice "
-    "tools top_logprobs verbosity web_search_options"
-).split()
+    @property
+    def alternatives(self) -> int | None:
+        """How many likely tokens are told beside each one of the answer; None when no logprobs are wanted."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+
+_UNSUPPORTED = "audio function_call functions moderation prediction verbosity web_search_options".split()
 REFUSED = {name: f"`{name}` is not supported by this server; leave it out." for name in _UNSUPPORTED}
 
 
@@ -141,63 +123,27 @@ def decode_request(payload: bytes) -> ChatRequest:
     """Decode and check a request. Raises BadRequest naming the field in `param`."""
     request = decode(ChatRequest, payload, REFUSED)
     if request.stream_options is not None and not request.stream:
-        raise BadRequest(
-            "`stream_options` needs `stream: true`.", param="stream_options", code="invalid_value"
-        )
+        raise _needs("stream_options", "stream: true")
+    if request.top_logprobs is not None and not request.logprobs:
+        raise _needs("top_logprobs", "logprobs: true")
+    _check_tools(request)
+    conversation.check(request.messages)
     return request
 
 
-class PromptTokensDetails(msgspec.Struct, frozen=True):
-    cached_tokens: int = 0
+def _needs(name: str, other: str) -> BadRequest:
+    return BadRequest(f"`{name}` needs `{other}`.", param=name, code="invalid_value")
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """Token counts, as the model's own tokenizer counts them."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptTokensDetails = PromptTokensDetails()
-
-
-class ReplyMessage(msgspec.Struct, frozen=True):
-    content: str
-    role: str = "assistant"
-    refusal: None = None
-
-
-class Choice(msgspec.Struct, frozen=True):
-    index: int
-    message: ReplyMessage
-    finish_reason: str
-    logprobs: None = None
-
-
-class ChatCompletion(msgspec.Struct, frozen=True):
-    id: str
-    created: int
-    model: str
-    choices: list[Choice]
-    usage: Usage
-    object: str = "chat.completion"
-
-
-class Delta(msgspec.Struct, frozen=True):
-    role: str | UnsetType = UNSET
-    content: str | UnsetType = UNSET
-
-
-class ChunkChoice(msgspec.Struct, frozen=True):
-    index: int
-    delta: Delta
-    finish_reason: str | None = None
-    logprobs: None = None
-
-
-class ChatChunk(msgspec.Struct, frozen=True):
-    id: str
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    object: str = "chat.completion.chunk"
-    usage: Usage | UnsetType | None = UNSET
+def _check_tools(request: ChatRequest) -> None:
+    names = [tool.function.name for tool in request.tools or []]
+    if not names:
+        for field in ("tool_choice", "parallel_tool_calls"):
+            if getattr(request, field) not in (None, "none"):
+                raise _needs(field, "tools")
+    if len(set(names)) < len(names):
+        raise BadRequest("Two of the tools have the same name.", param="tools", code="invalid_value")
+    chosen = request.tool_choice
+    if isinstance(chosen, NamedChoice) and chosen.function.name not in names:
+        reason = f"`tool_choice` names the function `{chosen.function.name}`, which is not among the tools."
+        raise BadRequest(reason, param="tool_choice", code="invalid_value")

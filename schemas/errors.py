@@ -49,11 +49,20 @@ class LlmError(Exception):
     type: ClassVar[str] = "server_error"
     default_code: ClassVar[str | None] = None
 
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        """`retry_after` is in seconds: before that, the same request would fail again."""
         super().__init__(message)
         self.message = _short(message)
         self.param = _short(param) if param else param
         self.code = code or self.default_code
+        self.retry_after = retry_after
 
     def body(self) -> ErrorBody:
         return ErrorBody(ErrorDetail(self.message, self.type, self.param, self.code))

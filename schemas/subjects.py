@@ -23,6 +23,7 @@ REPLACE = "Llm-Replace"
 TRACEPARENT = "traceparent"
 ERROR = "Nats-Service-Error"
 ERROR_CODE = "Nats-Service-Error-Code"
+RETRY_AFTER = "Retry-After"
 
 # A subject's token: whatever NATS takes there, kept to a length that a person can still read.
 _TOKEN = re.compile(r"[^\s.*>\x00-\x1f\x7f]{1,64}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from schemas.chat import Usage
+from schemas.completion import Finish, TokenLogprob, Usage
 from schemas.errors import LlmError
 
 JobLane = Literal["chat", "high", "norm"]
@@ -30,15 +31,49 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request made ready away from the engine's thread: prompt and limits in tokens, grammar compiled."""
+class CallFormat:
+    """How a model writes a tool call: between `start` and `end` (which may be empty: the answer's end).
 
+    `parse` turns what stands between them into `{"name", "arguments"}` or a list of such; None means that it is
+    JSON of just this form, whose arguments can be shown while they grow.
+    """
+
+    start: str
+    end: str
+    parse: Callable[[str], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """How the text of an answer is told apart: what is thought, what is said, what is called."""
+
+    think: tuple[str, str] | None = None  # the marks around thoughts
+    thinking: bool = False  # the prompt ends inside thoughts
+    calls: CallFormat | None = None
+    stops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request made ready away from the engine's thread: prompt and limits in tokens, grammar compiled.
+
+    `grammar` is a grammar of llguidance. `alternatives` is None when no logprobs are wanted.
+    """
+
+    model: str
     prompt: list[int]
     max_tokens: int
     sampling: Sampling
-    grammar: str | None
-    stops: tuple[str, ...]
+    form: AnswerForm = AnswerForm()
+    grammar: str | None = None
+    choices: int = 1
+    alternatives: int | None = None
     head: int = 0  # so many tokens of the prompt begin other prompts too
+
+    @property
+    def width(self) -> int:
+        """Tokens of KV state that each of its rows may come to hold."""
+        return len(self.prompt) + self.max_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +97,53 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """More of the answer: whole characters, nothing of a stop string."""
+    """More of an answer: whole characters, nothing of a stop string. `logprobs` are of its tokens."""
 
     text: str
+    choice: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """More of what the model thinks before it answers."""
+
+    text: str
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call begins; `index` counts the calls of one choice."""
+
+    id: str
+    name: str
+    index: int = 0
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """More of a call's arguments, which are JSON as text."""
+
+    text: str
+    index: int = 0
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One choice is complete."""
+
+    finish: Finish
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The answer is complete."""
+    """All choices are complete; `finish` is the first one's."""
 
-    finish: Literal["stop", "length"]
+    finish: Finish
     usage: Usage
     durations: Durations
 
@@ -94,4 +166,6 @@ class Failed:
     error: LlmError
 
 
-Event = Text | Done | Failed
+Piece = Text | Thought | Call | Arguments
+End = Done | Failed
+Event = Piece | Ended | End

@@ -16,7 +16,7 @@ from bridge.client import Client
 from bridge.client.chat import NoResponder, stream
 from bridge.settings import Settings
 from schemas import subjects
-from schemas.chat import ChatChunk
+from schemas.completion import ChatChunk
 from schemas.codec import decode, encode
 from schemas.errors import ErrorBody, LlmError, NotFound, Unavailable
 

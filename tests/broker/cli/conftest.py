@@ -22,7 +22,7 @@ from bridge.credentials import Credentials, User
 from bridge.up.programs import find_conf, find_server
 from schemas import streams, subjects
 from schemas.articles import Analysis, ArticleRef, DeadLetter, Timings, decode_article
-from schemas.chat import Usage
+from schemas.completion import Usage
 from schemas.codec import encode
 from worker.transport import topology
 
