@@ -75,6 +75,11 @@ class Prepared:
         """Tokens of KV state that each of its rows may come to hold."""
         return len(self.prompt) + self.max_tokens
 
+    @property
+    def grammar_of(self) -> str:
+        """The field of the request that the grammar comes from."""
+        return "tools" if self.form.calls else "response_format"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

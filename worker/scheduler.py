@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from worker.jobs import LANES, Job
 
 UNLIMITED = 1_000_000
 
+Fits = Callable[[Sequence[Job]], bool]
+
+
+def _always(_: Sequence[Job]) -> bool:
+    return True
+
 
 class Scheduler:
-    """Rows of the batch and the jobs that wait for one.
+    """Rows of the batch and the jobs that wait for them; each choice of a job takes a row.
 
-    Chat is admitted before queued work at every step. `slots` rows serve any lane; `chat_slots` more are
-    kept for chat, so that it never waits for an article to end. Prompts are let in no faster than they are
-    computed, `prompts` of bulk work side by side: one that is let in cannot be overtaken any more. A job
+    Chat is admitted before queued work at every step, and a job that waits for room lets nothing of a lower
+    lane pass. `slots` rows serve any lane; `chat_slots` more are kept for chat, so that it never waits for an
+    article to end. Prompts are let in no faster than they are computed, `prompts` of bulk work side by side:
+    one that is let in cannot be overtaken any more. `fits` says whether these jobs may run together. A job
     with small `company` (one that may have killed a worker before) holds back later bulk work until it has
     run in that company.
     """
 
-    def __init__(self, slots: int, chat_slots: int, prompts: int = UNLIMITED) -> None:
+    def __init__(
+        self, slots: int, chat_slots: int, prompts: int = UNLIMITED, fits: Fits = _always
+    ) -> None:
         self.slots = slots
         self.chat_slots = chat_slots
         self.prompts = prompts
+        self._fits = fits
         self._waiting: dict[str, deque[Job]] = {lane: deque() for lane in LANES}
         self._running: dict[str, Job] = {}
 
@@ -34,6 +44,12 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         return sum(map(len, self._waiting.values()))
+
+    @property
+    def models(self) -> set[str]:
+        """Those that have work, running or waiting."""
+        jobs = [*self._running.values(), *(job for lane in self._waiting.values() for job in lane)]
+        return {job.work.model for job in jobs}
 
     def add(self, job: Job) -> None:
         self._waiting[job.lane].append(job)
@@ -48,7 +64,7 @@ class Scheduler:
     def admit(self, prompting: int = 0) -> Iterator[Job]:
         """Move every job that may start now from waiting to running, in order.
 
-        `prompting` rows still have their prompt computed.
+        `prompting` jobs still have their prompt computed.
         """
         room = self.prompts - prompting
         for lane in LANES:
@@ -56,17 +72,20 @@ class Scheduler:
             for job in self._admit(lane, self.slots + extra, room + extra):
                 room -= 1
                 yield job
-            if lane != "chat" and self._waiting[lane]:
+            if self._waiting[lane]:
                 return
 
     def _admit(self, lane: str, rows: int, room: int) -> Iterator[Job]:
         jobs = self._waiting[lane]
-        while jobs and room > 0 and len(self._running) < min(rows, self._company(jobs[0])):
+        while jobs and room > 0 and self._may_start(jobs[0], rows):
             job = jobs.popleft()
             self._running[job.id] = job
             room -= 1
             yield job
 
-    def _company(self, job: Job) -> int:
-        """How many rows there may be when this job joins."""
-        return min([job.company, *(row.company for row in self._running.values())])
+    def _may_start(self, job: Job, rows: int) -> bool:
+        together = [*self._running.values(), job]
+        company = min(one.company for one in together)
+        # A job of several choices may be the only one where it is more than its company.
+        wide_enough = sum(one.work.choices for one in together) <= min(rows, company) or len(together) == 1
+        return wide_enough and self._fits(together)

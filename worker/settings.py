@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
+import msgspec
 import platformdirs
-from pydantic import Field
+from pydantic import BeforeValidator, ByteSize, Field, model_validator
+from pydantic_settings import NoDecode
 
 from schemas.runtime.settings import ProcessSettings, section
+from worker.wanted import ModelSettings, Name, Wanted, wanted
 
 
 def default_model() -> str:
@@ -19,24 +23,63 @@ def default_model() -> str:
     return "mlx-community/Qwen2.5-7B-Instruct-4bit" if apple_silicon else "starter"
 
 
+def machine_memory() -> int:
+    """Bytes of RAM of the whole machine, as the C library says; a container's own limit is not in it."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _from_json(value: Any) -> Any:
+    """In the environment the table is JSON; read here, so that a mistake in it is a bad value like any other."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        raise ValueError("it is not valid JSON") from None
+
+
+_Models = Annotated[dict[Name, ModelSettings], NoDecode, BeforeValidator(_from_json)]
+
+
 class Settings(ProcessSettings):
-    """Times in seconds, sizes in tokens."""
+    """Times in seconds, sizes in tokens or, where it says so, in bytes: a number or such as `512MiB`."""
 
     table: ClassVar[str] = "worker"
     model_config = section("worker")
 
     name: str = Field(default_factory=platform.node, min_length=1, max_length=64)
-    model: str = Field(default_factory=default_model, min_length=1)
+    model: str = Field(default_factory=default_model, min_length=1)  # the default: a source, or one of `models`
+    preload: bool = True  # load the default model at start, not when it is first asked for
+    models: _Models = Field(default_factory=dict)  # further ones, [worker.models.<name>]; JSON in the environment
     cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("nats-mlx"))
+    trust_remote_code: bool = False  # run Python files that come with a model
+    memory_limit: ByteSize | None = Field(None, gt=0)  # bytes of weights and KV state; see `memory`
+    kv_bytes: ByteSize = Field(ByteSize(2 * 1024**3), gt=0)  # of KV state that running requests may hold
+    idle_unload: float = Field(0.0, ge=0)  # an unused model's weights leave memory after this; 0: never
+    step_limit: float = Field(120.0, gt=0)  # a step that takes longer hangs: the process ends with code 70
     slots: int = Field(16, ge=1, le=256)  # articles computed together
     chat_slots: int = Field(4, ge=1, le=256)  # rows more, kept for chat
     max_waiting: int = Field(256, ge=1)  # chats that may wait for a row before others are refused
-    prefill_rows: int = Field(1, ge=1)  # prompts computed side by side
-    prefill_chunk: int = Field(256, ge=16)  # of each prompt between two decode steps
-    prefix_bytes: int = Field(512 * 1024 * 1024, ge=0)  # of KV state kept for what prompts share
+    prefill_chunk: int = Field(256, ge=16)  # of a prompt, computed between two decode steps
+    prefix_bytes: ByteSize = Field(ByteSize(512 * 1024**2), ge=0)  # of KV state kept for what prompts share
     default_max_tokens: int = Field(1024, ge=1)  # of an answer whose request names no limit
     wired_limit: bool = True  # let MLX raise the wired memory limit on macOS
     keep_alive: float = Field(5.0, gt=0)  # between two chunks of a silent stream
     abandon_grace: float = Field(5.0, ge=0)  # a vanished inbox is forgiven so long: a reconnect takes time
     presence_interval: float = Field(5.0, gt=0)
     shutdown_grace: float = Field(10.0, ge=0)  # running work gets so long to finish
+
+    @property
+    def memory(self) -> int:
+        """The limit in force: three quarters of the machine, the rest is the system's and MLX's buffers."""
+        return self.memory_limit or machine_memory() * 3 // 4
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """All models, the default first."""
+        return wanted(self.model, self.preload, self.models)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Settings:
+        wanted(self.model, self.preload, self.models)
+        return self

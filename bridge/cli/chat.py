@@ -8,16 +8,17 @@ import uuid
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from bridge.cli import lines
 from bridge.cli.access import connected
-from bridge.cli.output import note, plain
+from bridge.cli.output import err, note, plain
 from bridge.client import Client
 from bridge.client.chat import NoResponder, stream
 from bridge.settings import Settings
 from schemas import subjects
-from schemas.completion import ChatChunk
 from schemas.codec import decode, encode
+from schemas.completion import ChatChunk, Delta
 from schemas.errors import ErrorBody, LlmError, NotFound, Unavailable
 
 _Message = dict[str, str]
@@ -82,20 +83,19 @@ class _Talk:
         subject = subjects.chat_model(self._model) if self._model else subjects.CHAT
         headers = {subjects.REQUEST_ID: uuid.uuid4().hex}
         first, idle = self._settings.request_timeout, self._settings.idle_timeout
-        parts: list[str] = []
+        screen = _Screen()
         try:
             async with stream(self._nc, subject, encode(body), headers, first=first, idle=idle) as replies:
                 async for reply in replies:
                     if not reply.ok:
                         raise _error(reply.body)
-                    parts += _texts(reply.body)
+                    for choice in decode(ChatChunk, reply.body).choices:
+                        screen.show(choice.delta)
         except NoResponder:
             raise self._nobody() from None
         finally:
-            if parts:
-                sys.stdout.write("\n")
-                sys.stdout.flush()
-        return "".join(parts)
+            screen.end()
+        return screen.answer
 
     def _nobody(self) -> LlmError:
         if self._model is None:
@@ -103,13 +103,33 @@ class _Talk:
         return NotFound(f"No worker serves the model `{self._model}`: `nats-mlx status` shows who is there.")
 
 
-def _texts(chunk: bytes) -> list[str]:
-    """What this chunk adds, shown at once."""
-    texts = [choice.delta.content or "" for choice in decode(ChatChunk, chunk).choices]
-    for text in texts:
-        sys.stdout.write(plain(text))
-    sys.stdout.flush()
-    return texts
+class _Screen:
+    """The answer on stdout, as it is written; before it what the model thinks, dimmed and beside the data."""
+
+    def __init__(self) -> None:
+        self.answer = ""
+        self._thinking = False
+
+    def show(self, delta: Delta) -> None:
+        if thought := delta.reasoning_content:
+            self._thinking = True
+            err.print(Text(plain(thought), style="dim"), end="", soft_wrap=True)
+        if text := delta.content:
+            self._end_of_thoughts()
+            self.answer += text
+            sys.stdout.write(plain(text))
+            sys.stdout.flush()
+
+    def end(self) -> None:
+        self._end_of_thoughts()
+        if self.answer:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+
+    def _end_of_thoughts(self) -> None:
+        if self._thinking:
+            self._thinking = False
+            err.print()
 
 
 def _error(body: bytes) -> LlmError:

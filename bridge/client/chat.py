@@ -15,16 +15,15 @@ from nats.errors import Error, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 
 from bridge.client import connection
-from schemas import subjects
+from schemas import subjects, wire
 from schemas.codec import encode
 from schemas.errors import DeadlineExceeded, ErrorBody, ErrorDetail, LlmError, TooLarge, Unavailable
 
 # A reader slower than the model: past these the server's messages are dropped, which shows as a gap.
 _MAX_PENDING = 16_384
 _MAX_PENDING_BYTES = 8 * 1024 * 1024
-# What the protocol adds to each header line (`: ` and a line's end), and to the block of them.
-_HEADER_LINE, _HEADER_BLOCK = 4, 14
 _ERROR_CODE = re.compile(r"[45][0-9]{2}")
+_SECONDS = re.compile(r"[0-9]{1,5}")
 
 
 class NoResponder(Unavailable):
@@ -40,10 +39,14 @@ class Interrupted(Unavailable):
 
 
 class Reply(NamedTuple):
-    """One message of a worker: an answer or a chunk at status 200, else OpenAI's error body."""
+    """One message of a worker: an answer or a chunk at status 200, else OpenAI's error body.
+
+    `retry_after` is in seconds: before that, the same request would fail again.
+    """
 
     status: int
     body: bytes
+    retry_after: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -96,8 +99,7 @@ async def cancel(nc: Client, request_id: str) -> None:
 def check(nc: Client, payload: bytes, headers: Mapping[str, str]) -> None:
     """Refuse what could not arrive. A message over the server's limit would close the connection for good."""
     connection.require(nc)
-    lines = sum(len(name) + len(value.encode()) + _HEADER_LINE for name, value in headers.items())
-    if (size := len(payload) + lines + _HEADER_BLOCK) > nc.max_payload:
+    if (size := wire.size(payload, headers)) > nc.max_payload:
         raise TooLarge(f"The request has {size} bytes; the NATS server takes {nc.max_payload} at most.")
 
 
@@ -159,7 +161,12 @@ def _reply(message: Msg) -> Reply:
         return Reply(HTTPStatus.OK, message.data)
     status = int(code) if code is not None and _ERROR_CODE.fullmatch(code) else LlmError.status
     detail = ErrorDetail(reason or "The worker failed.", LlmError.type, None, None)
-    return Reply(status, message.data or encode(ErrorBody(detail)))
+    return Reply(status, message.data or encode(ErrorBody(detail)), _retry_after(headers))
+
+
+def _retry_after(headers: Mapping[str, str]) -> int | None:
+    text = headers.get(subjects.RETRY_AFTER, "")
+    return int(text) if _SECONDS.fullmatch(text) else None
 
 
 @contextlib.contextmanager

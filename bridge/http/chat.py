@@ -43,7 +43,7 @@ async def _plain(request: web.Request, subject: str, payload: bytes) -> web.Resp
     reply = await chat.ask(
         request.app[NATS], subject, payload, headers, request.app[SETTINGS].request_timeout
     )
-    return errors.json(reply.body, reply.status)
+    return _whole(reply)
 
 
 async def _streamed(request: web.Request, subject: str, payload: bytes) -> web.StreamResponse:
@@ -59,8 +59,12 @@ async def _streamed(request: web.Request, subject: str, payload: bytes) -> web.S
         # A refusal comes first and alone: until then the HTTP status is open.
         first = await anext(chunks, None)
         if first is not None and not first.ok:
-            return errors.json(first.body, first.status)
+            return _whole(first)
         return await sse.send(request, first, chunks)
+
+
+def _whole(reply: chat.Reply) -> web.Response:
+    return errors.json(reply.body, reply.status, reply.retry_after)
 
 
 def _subject(model: str | None) -> str:

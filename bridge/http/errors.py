@@ -11,20 +11,21 @@ from schemas.errors import BadRequest, LlmError, NotFound, TooLarge
 from schemas.runtime import log
 
 _log = log.get("bridge.http")
-# Seconds after which it is worth to ask again, by status.
-_RETRY_AFTER = {429: "2", 503: "5"}
+# Seconds after which it is worth to ask again, by status, where an error does not say.
+_RETRY_AFTER = {429: 2, 503: 5}
 
 
-def json(body: bytes, status: int = 200) -> web.Response:
+def json(body: bytes, status: int = 200, retry_after: int | None = None) -> web.Response:
     """An answer of JSON bytes as they are."""
     response = web.Response(body=body, status=status, content_type="application/json")
-    if status in _RETRY_AFTER:
-        response.headers["Retry-After"] = _RETRY_AFTER[status]
+    seconds = _RETRY_AFTER.get(status) if retry_after is None else retry_after
+    if seconds is not None:
+        response.headers["Retry-After"] = str(seconds)
     return response
 
 
 def answer(error: LlmError, status: int | None = None) -> web.Response:
-    return json(encode(error.body()), status or error.status)
+    return json(encode(error.body()), status or error.status, error.retry_after)
 
 
 @web.middleware

@@ -3,17 +3,45 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from schemas.articles import Analysis, Article, DeadLetter
-from schemas.chat import REFUSED, ChatChunk, ChatCompletion, ChatRequest
+from schemas.chat import REFUSED, ChatRequest
+from schemas.completion import (
+    ChatChunk,
+    ChatCompletion,
+    Choice,
+    ChoiceLogprobs,
+    ChunkChoice,
+    CompletionTokensDetails,
+    Delta,
+    FunctionDelta,
+    PromptTokensDetails,
+    ReplyMessage,
+    TokenLogprob,
+    ToolCallDelta,
+    TopLogprob,
+    Usage,
+)
 from schemas.errors import ErrorBody
+from schemas.messages import (
+    AssistantMessage,
+    DeveloperMessage,
+    SystemMessage,
+    TextPart,
+    ToolMessage,
+    UserMessage,
+)
 from schemas.presence import Presence
+from schemas.tools import FunctionCall, FunctionDefinition, NamedChoice, Tool, ToolCall
 
 EFFECTIVE = (
     "messages model temperature top_p top_k min_p seed presence_penalty frequency_penalty repetition_penalty "
-    "logit_bias max_tokens max_completion_tokens stop response_format stream stream_options"
+    "logit_bias max_tokens max_completion_tokens stop n logprobs top_logprobs response_format tools tool_choice "
+    "parallel_tool_calls reasoning_effort chat_template_kwargs stream stream_options"
 ).split()
-ONLY_OFF = "n logprobs modalities".split()
+ONLY_OFF = ["modalities"]
+ASSISTANT = "role content name refusal reasoning_content tool_calls annotations audio function_call"
 WITHOUT_EFFECT = (
     "user metadata store service_tier safety_identifier prompt_cache_key prompt_cache_options prompt_cache_retention"
 ).split()
@@ -42,6 +70,61 @@ def test_every_field_of_openai_is_either_taken_or_refused_with_a_sentence() -> N
     unknown = set(CompletionCreateParamsBase.__annotations__) - set(fields(ChatRequest)) - set(REFUSED)
     assert unknown == set()
     assert not set(REFUSED) & set(fields(ChatRequest))
+
+
+def test_what_is_refused_of_a_request() -> None:
+    assert list(REFUSED) == (
+        "audio function_call functions moderation prediction verbosity web_search_options".split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (SystemMessage, "role content name"),
+        (DeveloperMessage, "role content name"),
+        (UserMessage, "role content name"),
+        (AssistantMessage, ASSISTANT),
+        (ToolMessage, "role content tool_call_id"),
+        (TextPart, "type text"),
+        (Tool, "type function"),
+        (FunctionDefinition, "name description parameters strict"),
+        (NamedChoice, "type function"),
+        (ToolCall, "type id function"),
+        (FunctionCall, "name arguments"),
+    ],
+)
+def test_the_parts_of_a_request(kind: type, names: str) -> None:
+    assert fields(kind) == names.split()
+    assert schema(kind)["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (Choice, "index message finish_reason logprobs"),
+        (ReplyMessage, "content role refusal reasoning_content tool_calls"),
+        (ChoiceLogprobs, "content refusal"),
+        (TokenLogprob, "token logprob bytes top_logprobs"),
+        (TopLogprob, "token logprob bytes"),
+        (ChunkChoice, "index delta finish_reason logprobs"),
+        (Delta, "role content reasoning_content tool_calls"),
+        (ToolCallDelta, "index function id type"),
+        (FunctionDelta, "name arguments"),
+        (
+            Usage,
+            "prompt_tokens completion_tokens total_tokens prompt_tokens_details completion_tokens_details",
+        ),
+        (PromptTokensDetails, "cached_tokens"),
+        (CompletionTokensDetails, "reasoning_tokens"),
+    ],
+)
+def test_the_parts_of_an_answer(kind: type, names: str) -> None:
+    assert fields(kind) == names.split()
+
+
+def test_how_an_answer_can_end() -> None:
+    assert schema(Choice)["properties"]["finish_reason"] == {"enum": ["length", "stop", "tool_calls"]}
 
 
 def test_replies() -> None:

@@ -1,99 +1,143 @@
-"""Answers that always validate: a JSON Schema becomes a grammar, and only tokens that keep to it can be drawn."""
+"""Answers that always validate: a grammar says for each row which tokens keep to it, and no other is drawn."""
 
 from __future__ import annotations
 
 import functools
 import json
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLExecutor, LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
-from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
+from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask, fill_next_token_bitmask_par
 
 from schemas.errors import BadRequest
 
 # Free white space would let a weak model print blanks until its tokens are spent.
-_LAYOUT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+LAYOUT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 ANY_OBJECT = {"type": "object"}
+_BITS = 32
 
 
 class Grammars:
-    """The grammars of one tokenizer, compiled once per schema. `vocabulary` is the width of the logits."""
+    """The grammars of one tokenizer, compiled once each. `vocabulary` is the width of the logits."""
 
     def __init__(self, tokenizer: Any, eos: list[int], vocabulary: int) -> None:
-        self._tokenizer: LLTokenizer = from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=eos)
+        self.tokenizer: LLTokenizer = from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=eos)
+        self.vocabulary = vocabulary
         self._eos = eos
-        self._vocabulary = vocabulary
-        self.compile = functools.lru_cache(maxsize=64)(self._compile)
+        self.compile = functools.lru_cache(maxsize=256)(self._compile)
 
-    def _compile(self, schema: str) -> LLMatcher:
-        """A matcher at the start of `schema`, to be copied for each row.
+    def _compile(self, grammar: str, param: str) -> LLMatcher:
+        """A matcher at the start of `grammar`, to be copied for each row.
 
-        Raises BadRequest with the compiler's reason when the schema is outside the supported subset.
+        Raises BadRequest with the compiler's reason when it is outside the supported subset.
         """
-        try:
-            grammar = LLMatcher.grammar_from_json_schema(schema, overrides=_LAYOUT)
-        except ValueError as error:
-            raise unsupported(str(error)) from None
-        matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
+        matcher = LLMatcher(self.tokenizer, grammar, log_level=0)
         if matcher.is_error():
-            raise unsupported(matcher.get_error())
+            raise unsupported(matcher.get_error(), param)
         if not self._can_begin(matcher.deep_copy()):
-            raise unsupported("no JSON text satisfies it.")
+            raise unsupported("no JSON text satisfies it.", param)
         return matcher
 
     def _can_begin(self, matcher: LLMatcher) -> bool:
         """Whether any token but the end may come first: the empty text is no JSON."""
-        mask = allocate_token_bitmask(1, self._vocabulary)
+        mask = allocate_token_bitmask(1, self.vocabulary)
         fill_next_token_bitmask(matcher, mask)
-        allowed = np.unpackbits(mask.view(np.uint8), bitorder="little")[: self._vocabulary]
+        allowed = np.unpackbits(mask.view(np.uint8), bitorder="little")[: self.vocabulary]
         allowed[self._eos] = 0
         return bool(allowed.any())
 
-    def guide(self, schema: str) -> Guide:
-        return Guide(self.compile(schema).deep_copy(), self._vocabulary)
+    def guide(self, grammar: str, param: str) -> Guide:
+        return Guide(self.compile(grammar, param).deep_copy(), param)
+
+    def not_yet(self) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """The mask of a row that still thinks: anything but the end."""
+        mask = allocate_token_bitmask(1, self.vocabulary)
+        for token in self._eos:
+            mask.view(np.uint32)[0, token // _BITS] &= np.uint32(0xFFFFFFFF ^ (1 << token % _BITS))
+        return mask[0]
 
 
-def dump(schema: dict[str, Any]) -> str:
-    """One text per schema, the order of its keys kept: it is the order in which they are written."""
+def of_schema(schema: dict[str, Any]) -> str:
+    """The grammar of a JSON Schema; the order of its keys is the order in which they are written.
+
+    Raises BadRequest, naming the keyword, when it is outside the supported subset.
+    """
     try:
-        return json.dumps(schema, ensure_ascii=False)
+        return str(LLMatcher.grammar_from_json_schema(json.dumps(schema, ensure_ascii=False), overrides=LAYOUT))
     except RecursionError:
         raise unsupported("it is nested too deeply.") from None
+    except ValueError as error:
+        raise unsupported(str(error)) from None
 
 
-def unsupported(reason: str) -> BadRequest:
+def unsupported(reason: str, param: str = "response_format") -> BadRequest:
     return BadRequest(
         f"The JSON Schema cannot be enforced: {' '.join(reason.split())}",
-        param="response_format",
+        param=param,
         code="unsupported_schema",
     )
 
 
 class Guide:
-    """One row's place in its grammar, as a logits processor of the batch.
+    """One row's place in its grammar.
 
-    `broken` says why it cannot go on, be it a limit of the grammar's machine: that row alone has failed.
+    `waiting` while the row thinks before it answers. `broken` says why it cannot go on, be it a limit of the
+    grammar's machine: that row alone has failed.
     """
 
-    def __init__(self, matcher: LLMatcher, vocabulary: int) -> None:
-        self._matcher = matcher
-        self._mask = allocate_token_bitmask(1, vocabulary)
-        self._vocabulary = vocabulary
-        self._started = False
-        self.broken: str | None = None
+    def __init__(self, matcher: LLMatcher, param: str) -> None:
+        self.matcher = matcher
+        self.waiting = False
+        self._param = param
 
-    def __call__(self, tokens: mx.array, logits: mx.array) -> mx.array:
-        # A finished row is computed for one more step before the batch drops it.
-        if self._started and not self._matcher.is_stopped():
-            self._matcher.consume_token(cast(int, tokens[-1].item()))
-        self._started = True
-        fill_next_token_bitmask(self._matcher, self._mask)
-        if self._matcher.is_error():
-            self.broken = self._matcher.get_error() or "the model left its grammar."
-        # llguidance's own kernel for MLX is Metal only; unpacking runs everywhere.
-        bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocabulary]
-        return mx.where(mx.array(bits.astype(bool)), logits, -mx.inf)
+    def take(self, token: int) -> None:
+        if not self.waiting and not self.matcher.is_stopped():
+            self.matcher.consume_token(token)
+
+    @property
+    def complete(self) -> bool:
+        """Nothing may follow any more."""
+        return self.matcher.is_stopped()
+
+    @property
+    def broken(self) -> BadRequest | None:
+        if not self.matcher.is_error():
+            return None
+        return unsupported(self.matcher.get_error() or "the model left its grammar.", self._param)
+
+
+class Masks:
+    """What the guides allow, for all rows at once. Its work is for the time of the forward pass."""
+
+    def __init__(self, grammars: Grammars) -> None:
+        self._vocabulary = grammars.vocabulary
+        self._not_yet = grammars.not_yet()
+        self._executor = LLExecutor()
+
+    def fill(self, guides: Sequence[Guide | None]) -> np.ndarray[Any, np.dtype[np.int32]] | None:
+        """Packed bits [rows, vocabulary / 32] of the tokens that may come next; None when any may."""
+        if not any(guides):
+            return None
+        packed = allocate_token_bitmask(len(guides), self._vocabulary)
+        at_work = [(g.matcher, row) for row, g in enumerate(guides) if g is not None and not g.waiting]
+        if at_work:
+            fill_next_token_bitmask_par(self._executor, at_work, packed)
+        for row, guide in enumerate(guides):
+            if guide is not None and guide.waiting:
+                packed[row] = self._not_yet
+        return packed
+
+    def apply(self, packed: np.ndarray[Any, np.dtype[np.int32]], logits: mx.array) -> mx.array:
+        """Forbid in `logits` [rows, vocabulary] what is not in `packed`.
+
+        llguidance's own kernel for MLX is Metal only; shifting runs everywhere, and the bits cross packed.
+        """
+        words = mx.array(packed.view(np.uint32))
+        bits = (words[:, :, None] >> mx.arange(_BITS, dtype=mx.uint32)) & 1
+        allowed = bits.reshape(len(packed), -1)[:, : logits.shape[-1]] == 1
+        return mx.where(allowed, logits, -mx.inf)

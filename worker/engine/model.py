@@ -1,18 +1,20 @@
-"""A loaded model and all that its own files say of it: template, context, vocabulary, recommended sampling."""
+"""All that a model's own files say of it but its weights: template, context, vocabulary, recommended sampling."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import transformers
-from mlx_lm import load
+from mlx_lm.utils import load_config, load_tokenizer
 
-from schemas.chat import ChatRequest, JsonObjectFormat, JsonSchemaFormat
+from schemas.chat import ChatRequest
 from schemas.errors import BadRequest, ContextLengthExceeded
-from worker.engine.grammar import ANY_OBJECT, Grammars, dump
+from worker.engine.catalog import Entry
+from worker.engine.grammar import Grammars
+from worker.engine.kv import KvCost
 from worker.engine.prefix import common
 from worker.engine.prompt import PromptTemplate
 from worker.jobs import Prepared, Sampling
@@ -20,62 +22,99 @@ from worker.jobs import Prepared, Sampling
 # Its hints about lengths go to stderr as plain text, between our lines; the lengths are checked here.
 transformers.logging.set_verbosity_error()
 
-_Loaded = tuple[Any, Any, dict[str, Any]]
+
+class Limits:
+    """What any request may take: rows of the batch, bytes of KV state, tokens of an answer without a limit."""
+
+    def __init__(self, rows: int, kv_bytes: int, default_max_tokens: int) -> None:
+        self.rows = rows
+        self.kv_bytes = kv_bytes
+        self.default_max_tokens = default_max_tokens
 
 
 class Model:
-    """Weights and tokenizer. Everything but the weights may be used from a second thread."""
+    """Makes requests ready for its weights, which may come and go. Used by one thread at a time."""
 
-    def __init__(self, name: str, folder: Path, default_max_tokens: int) -> None:
-        self.name = name
-        self.weights, self.tokenizer, config = cast(_Loaded, load(str(folder), return_config=True))
+    def __init__(self, entry: Entry, limits: Limits) -> None:
+        config = load_config(entry.folder)
+        self.name = entry.name
+        self.context = entry.context
+        self.tokenizer: Any = load_tokenizer(entry.folder, eos_token_ids=config.get("eos_token_id"))
         if not self.tokenizer.has_chat_template:
-            raise BadRequest(f"{name} has no chat template; choose an instruction-tuned model.")
-        text_config = config.get("text_config", config)
-        self.context: int = text_config["max_position_embeddings"]
-        self.vocabulary: int = text_config["vocab_size"]
-        self._default_max_tokens = default_max_tokens
-        self._recommended = _recommended(folder)
+            raise BadRequest(f"{entry.name} has no chat template; choose an instruction-tuned model.")
+        self.vocabulary: int = config.get("text_config", config)["vocab_size"]
+        self.eos = frozenset[int](self.tokenizer.eos_token_ids)
+        self.grammars = Grammars(self.tokenizer._tokenizer, sorted(self.eos), self.vocabulary)
+        self.cost: KvCost | None = None  # known once its weights have been in memory
+        self._limits = limits
+        self._recommended = _recommended(entry.folder)
         self._template = PromptTemplate(self.tokenizer)
-        self.grammars = Grammars(self.tokenizer._tokenizer, self.eos, self.vocabulary)
-
-    @property
-    def eos(self) -> list[int]:
-        return sorted(self.tokenizer.eos_token_ids)
 
     def head(self, first: ChatRequest, second: ChatRequest) -> list[int]:
         """The tokens with which the prompts of both requests begin."""
-        return common(self._template.tokens(first.messages), self._template.tokens(second.messages))
+        return common(self._template.render(first).tokens, self._template.render(second).tokens)
 
     def prepare(self, request: ChatRequest, head: Sequence[int] = ()) -> Prepared:
         """Tokenise and check a request; `head` is what its prompt probably shares with others.
 
         Raises BadRequest naming the field, also ContextLengthExceeded.
         """
-        prompt = self._template.tokens(request.messages)
-        schema = _schema(request)
-        if schema is not None:
-            self.grammars.compile(schema)
-        return Prepared(
+        rendered = self._template.render(request)
+        prompt = rendered.tokens
+        grammar = rendered.grammar
+        work = Prepared(
+            model=self.name,
             prompt=prompt,
             max_tokens=self._max_tokens(len(prompt), request),
             sampling=self._sampling(request),
-            grammar=schema,
-            stops=request.stops,
+            form=rendered.form,
+            grammar=grammar,
+            choices=self._choices(request),
+            alternatives=request.alternatives,
             # A token of its own has to be left, or there would be nothing to compute.
             head=len(head) if prompt[: len(head)] == list(head) and len(head) < len(prompt) else 0,
         )
+        if grammar is not None:
+            self.grammars.compile(grammar, work.grammar_of)
+        self.check_memory(work)
+        return work
+
+    def check_memory(self, work: Prepared) -> None:
+        """Raises ContextLengthExceeded for what would not fit even if it were alone."""
+        if self.cost is not None and self.cost(work.choices, work.width) > self._limits.kv_bytes:
+            megabytes = self.cost(work.choices, work.width) // 2**20
+            raise ContextLengthExceeded(
+                f"Prompt and answer of {work.width} tokens, {work.choices} times, need {megabytes} MB of KV state;"
+                f" this worker has {self._limits.kv_bytes // 2**20} MB. Ask for fewer `max_tokens` or choices.",
+                param="max_tokens",
+            )
+
+    def _choices(self, request: ChatRequest) -> int:
+        wanted = request.n or 1
+        if wanted > self._limits.rows:
+            raise BadRequest(
+                f"`n` may be at most {self._limits.rows} here: so many rows are computed together.",
+                param="n",
+                code="invalid_value",
+            )
+        return wanted
 
     def _max_tokens(self, prompt_tokens: int, request: ChatRequest) -> int:
         room = self.context - prompt_tokens
         asked = request.limit
-        if room < 1 or (asked is not None and asked > room):
-            wanted = f" and {asked} for the answer" if asked else ""
+        if room < 1:
             raise ContextLengthExceeded(
-                f"This model's context is {self.context} tokens; the messages need {prompt_tokens}{wanted}.",
+                f"This model's context is {self.context} tokens; the messages need {prompt_tokens}"
+                " and leave none for the answer.",
                 param="messages",
             )
-        return asked or min(room, self._default_max_tokens)
+        if asked is not None and asked > room:
+            raise ContextLengthExceeded(
+                f"This model's context is {self.context} tokens; the messages need {prompt_tokens},"
+                f" so that at most {room} are left for the answer, and {asked} were asked for.",
+                param=request.limit_name,
+            )
+        return asked or min(room, self._limits.default_max_tokens)
 
     def _sampling(self, request: ChatRequest) -> Sampling:
         names = [name for name in Sampling.__dataclass_fields__ if name != "logit_bias"]
@@ -92,16 +131,6 @@ class Model:
                 raise BadRequest(reason, param="logit_bias", code="invalid_value")
             checked.append((int(key), value))
         return checked
-
-
-def _schema(request: ChatRequest) -> str | None:
-    match request.response_format:
-        case JsonSchemaFormat(json_schema=wanted):
-            return dump(wanted.schema)
-        case JsonObjectFormat():
-            return dump(ANY_OBJECT)
-        case _:
-            return None
 
 
 def _recommended(folder: Path) -> dict[str, Any]:

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
 
-import mlx.core as mx
-from mlx_lm.models.cache import make_prompt_cache
-
-KvState = list[Any]
+from worker.engine import kv
 
 
 def common(first: Sequence[int], second: Sequence[int]) -> list[int]:
@@ -21,31 +17,27 @@ def common(first: Sequence[int], second: Sequence[int]) -> list[int]:
 class Prefixes:
     """KV states by the tokens they stand for, least recently used out first, bounded in bytes.
 
-    A state is never written to: merging it into a batch copies it. Belongs to the engine's thread.
+    A state that is kept is never written to. Belongs to the engine's thread.
     """
 
-    def __init__(self, weights: Any, chunk: int, budget: int) -> None:
-        self._weights = weights
-        self._chunk = chunk
+    def __init__(self, budget: int) -> None:
         self._budget = budget
-        self._states: OrderedDict[tuple[int, ...], KvState] = OrderedDict()
+        self._states: OrderedDict[tuple[int, ...], kv.KvState] = OrderedDict()
 
-    def get(self, tokens: tuple[int, ...]) -> KvState:
-        """The state after `tokens`, computed now if this is the first time."""
-        state = self._states.pop(tokens, None)
+    def get(self, tokens: tuple[int, ...]) -> kv.KvState | None:
+        """A state of its own after `tokens`, or None when it is not here."""
+        state = self._states.get(tokens)
         if state is None:
-            state = self._compute(tokens)
-        self._states[tokens] = state
-        while len(self._states) > 1 and self._bytes() > self._budget:
+            return None
+        self._states.move_to_end(tokens)
+        return kv.copied(state)
+
+    def keep(self, tokens: tuple[int, ...], state: kv.KvState) -> None:
+        """Remember a state; the caller goes on with its own."""
+        self._states[tokens] = kv.copied(state)
+        while len(self._states) > 1 and self.nbytes > self._budget:
             self._states.popitem(last=False)
-        return state
 
-    def _compute(self, tokens: tuple[int, ...]) -> KvState:
-        state: KvState = make_prompt_cache(self._weights)
-        for start in range(0, len(tokens), self._chunk):
-            self._weights(mx.array([tokens[start : start + self._chunk]]), cache=state)
-            mx.eval([layer.state for layer in state])
-        return state
-
-    def _bytes(self) -> int:
-        return sum(layer.nbytes for state in self._states.values() for layer in state)
+    @property
+    def nbytes(self) -> int:
+        return sum(kv.nbytes(state) for state in self._states.values())

@@ -1,114 +1,111 @@
-"""How a row's next token is drawn. Rows with equal settings share one sampler, so that they sample in one call."""
+"""How the next tokens are drawn: for all rows of the batch at once, each by its own settings."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+import random
+from collections import Counter
+from collections.abc import Sequence
 
 import mlx.core as mx
-from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p
 
 from worker.jobs import Sampling
 
-Sampler = Callable[[mx.array], mx.array]
-Processor = Callable[[mx.array, mx.array], mx.array]
-
 # Below this a temperature only overflows the division; it means greedy.
 _COLDEST = 1e-4
-# Below this rounding can leave no token at all in mlx_lm's cut, and then every token is as likely as any other.
-_NARROWEST = 1e-3
 
 
-def sampler(sampling: Sampling, vocabulary: int) -> Sampler:
-    """Maps log-probabilities [rows, vocabulary] to tokens [rows]."""
-    if sampling.temperature < _COLDEST or sampling.top_p < _NARROWEST:
-        return _greedy
-    top_k = sampling.top_k if sampling.top_k < vocabulary else 0
-    if sampling.seed is None:
-        return _shared(sampling.temperature, sampling.top_p, top_k, sampling.min_p)
-    return _Seeded(sampling.seed, _narrow(sampling.temperature, sampling.top_p, top_k, sampling.min_p))
+class Draw:
+    """What one row has drawn so far, and by which settings it draws on.
+
+    The same `seed` and `choice` draw the same tokens in any company: the row has random numbers of its own.
+    """
+
+    def __init__(self, sampling: Sampling, prompt: Sequence[int], choice: int = 0) -> None:
+        self.sampling = sampling
+        self.greedy = sampling.temperature < _COLDEST
+        self.cut = sampling.top_k > 0 or sampling.top_p < 1.0 or sampling.min_p > 0.0
+        self._random = random.Random(None if sampling.seed is None else f"{sampling.seed}/{choice}")
+        self._answer: Counter[int] = Counter()
+        self._seen = set(prompt) if sampling.repetition_penalty != 1.0 else None
+
+    def take(self, token: int) -> None:
+        """Count a token of the answer."""
+        self._answer[token] += 1
+        if self._seen is not None:
+            self._seen.add(token)
+
+    def key(self) -> mx.array:
+        return mx.random.key(self._random.getrandbits(64))
+
+    def additions(self) -> list[tuple[int, float]]:
+        """What is added to single logits: bias, and OpenAI's penalties of the answer's own tokens,
+        `- count * frequency - (count > 0) * presence`.
+        """
+        wanted = self.sampling
+        bias = list(wanted.logit_bias)
+        if not (wanted.presence_penalty or wanted.frequency_penalty):
+            return bias
+        return bias + [
+            (token, -count * wanted.frequency_penalty - wanted.presence_penalty)
+            for token, count in self._answer.items()
+        ]
+
+    def repetitions(self) -> list[tuple[int, float]]:
+        """By how much the logits of tokens of prompt and answer shrink, as in CTRL (arXiv 1909.05858)."""
+        return [(token, self.sampling.repetition_penalty) for token in self._seen or ()]
 
 
-def _greedy(logprobs: mx.array) -> mx.array:
-    return mx.argmax(logprobs, axis=-1)
+def adjust(logits: mx.array, draws: Sequence[Draw]) -> mx.array:
+    """Apply every row's penalties and bias to `logits` [rows, vocabulary], in one update of each kind."""
+    repeated = [(row, *change) for row, draw in enumerate(draws) for change in draw.repetitions()]
+    if repeated:
+        rows, tokens, factors = map(mx.array, zip(*repeated, strict=True))
+        logits = mx.array(logits)  # an update in place would also change what the caller holds
+        chosen = logits[rows, tokens]
+        logits[rows, tokens] = mx.where(chosen < 0, chosen * factors, chosen / factors).astype(logits.dtype)
+    added = [(row, *change) for row, draw in enumerate(draws) for change in draw.additions()]
+    if added:
+        rows, tokens, values = map(mx.array, zip(*added, strict=True))
+        logits = logits.at[rows, tokens].add(values.astype(logits.dtype))
+    return logits
 
 
-@functools.lru_cache(maxsize=256)
-def _shared(temperature: float, top_p: float, top_k: int, min_p: float) -> Sampler:
-    narrow = _narrow(temperature, top_p, top_k, min_p)
-    return lambda logprobs: mx.random.categorical(narrow(logprobs))
+def draw(logits: mx.array, draws: Sequence[Draw]) -> mx.array:
+    """The next tokens [rows] of `logits` [rows, vocabulary]."""
+    tokens = mx.argmax(logits, axis=-1)
+    for cut in (False, True):
+        rows = [row for row, one in enumerate(draws) if not one.greedy and one.cut is cut]
+        if rows:
+            some = mx.array(rows)
+            tokens[some] = _sample(logits[some], [draws[row] for row in rows], cut).astype(tokens.dtype)
+    return tokens
 
 
-def _narrow(temperature: float, top_p: float, top_k: int, min_p: float) -> Sampler:
-    """Temperature first, then the cuts, as OpenAI's API and most servers order them."""
-
-    def narrow(logits: mx.array) -> mx.array:
-        logits = logits * (1.0 / temperature)
-        logits = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
-        if top_k > 0:
-            logits = apply_top_k(logits, top_k)
-        if top_p < 1.0:
-            logits = apply_top_p(logits, top_p)
-        if min_p > 0.0:
-            logits = apply_min_p(logits, min_p)
-        return logits
-
-    return narrow
+def _sample(logits: mx.array, draws: Sequence[Draw], cut: bool) -> mx.array:
+    """Adding Gumbel noise and taking the best draws by probability (Gumbel-max); -inf is never drawn."""
+    logits = logits.astype(mx.float32) / _column(draws, "temperature")
+    order = None
+    if cut:
+        order = mx.argsort(-logits, axis=-1)
+        logits = _narrow(mx.take_along_axis(logits, order, axis=-1), draws)
+    noise = mx.stack([mx.random.gumbel(logits.shape[-1:], key=one.key()) for one in draws])
+    best = mx.argmax(logits + noise, axis=-1, keepdims=True)
+    return (best if order is None else mx.take_along_axis(order, best, axis=-1))[:, 0]
 
 
-class _Seeded:
-    """A row with a random key of its own: the same seed draws the same tokens in any company."""
+def _narrow(ordered: mx.array, draws: Sequence[Draw]) -> mx.array:
+    """Forbid what top_k, then top_p of the rest, then min_p leave out; the first is always left.
 
-    def __init__(self, seed: int, narrow: Sampler) -> None:
-        self._key = mx.random.key(seed % 2**64)
-        self._narrow = narrow
-
-    def __call__(self, logprobs: mx.array) -> mx.array:
-        self._key, key = mx.random.split(self._key)
-        return mx.random.categorical(self._narrow(logprobs), key=key)
-
-
-def processors(sampling: Sampling, prompt_tokens: int) -> list[Processor]:
-    """What changes a row's logits [1, vocabulary] before sampling, given its tokens so far, the prompt's first."""
-    found: list[Processor] = []
-    if sampling.repetition_penalty != 1.0:
-        found.append(_repetition(sampling.repetition_penalty))
-    if sampling.presence_penalty or sampling.frequency_penalty:
-        found.append(_penalty(sampling.presence_penalty, sampling.frequency_penalty, prompt_tokens))
-    if sampling.logit_bias:
-        found.append(_bias(sampling.logit_bias))
-    return found
+    `ordered` [rows, vocabulary] are logits from the best one down.
+    """
+    size = ordered.shape[-1]
+    ranks = mx.arange(size)
+    top_k = mx.array([[one.sampling.top_k or size] for one in draws])
+    chances = mx.softmax(mx.where(ranks < top_k, ordered, -mx.inf), axis=-1)
+    before = mx.cumsum(chances, axis=-1) - chances
+    kept = (before < _column(draws, "top_p")) & (chances >= _column(draws, "min_p") * chances[:, :1])
+    return mx.where((kept & (chances > 0)) | (ranks == 0), ordered, -mx.inf)
 
 
-def _repetition(penalty: float) -> Processor:
-    """Of prompt and answer, as in CTRL (https://arxiv.org/abs/1909.05858)."""
-
-    def process(tokens: mx.array, logits: mx.array) -> mx.array:
-        chosen = logits[:, tokens]
-        logits[:, tokens] = mx.where(chosen < 0, chosen * penalty, chosen / penalty)
-        return logits
-
-    return process
-
-
-def _penalty(presence: float, frequency: float, prompt_tokens: int) -> Processor:
-    """Of the answer alone: OpenAI's formula, `logit - count * frequency - (count > 0) * presence`."""
-
-    def process(tokens: mx.array, logits: mx.array) -> mx.array:
-        answer = tokens[prompt_tokens:]
-        if answer.size == 0:
-            return logits
-        counts = mx.zeros_like(logits[0]).at[answer].add(1.0)
-        return logits - frequency * counts - presence * (counts > 0)
-
-    return process
-
-
-def _bias(bias: tuple[tuple[int, float], ...]) -> Processor:
-    ids = mx.array([token for token, _ in bias])
-    values = mx.array([value for _, value in bias])
-
-    def process(_: mx.array, logits: mx.array) -> mx.array:
-        return logits.at[:, ids].add(values)
-
-    return process
+def _column(draws: Sequence[Draw], name: str) -> mx.array:
+    return mx.array([[getattr(one.sampling, name)] for one in draws], dtype=mx.float32)

@@ -1,8 +1,14 @@
-"""From token to text that may be shown: whole characters only, and never any part of a stop string."""
+"""From tokens to what may be shown of them: whole characters, told apart, and never any part of a mark."""
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import replace
 from typing import Protocol
+
+from schemas.completion import TokenLogprob
+from worker.engine.calls import CallReader, Part, Said, overlap
+from worker.jobs import AnswerForm, Arguments, Call, Piece, Text, Thought
 
 BROKEN = "\ufffd"
 
@@ -10,7 +16,8 @@ BROKEN = "\ufffd"
 class Detokenizer(Protocol):
     """As mlx_lm has it: text grows with each token, whole characters at a time."""
 
-    last_segment: str
+    @property
+    def last_segment(self) -> str: ...
 
     def add_token(self, token: int) -> None: ...
 
@@ -22,52 +29,170 @@ class Stops:
 
     def __init__(self, stops: tuple[str, ...]) -> None:
         self._stops = stops
-        self._held = ""
+        self.held = ""
         self.hit = False
 
     def push(self, text: str) -> str:
         """Text that is safe to show. After `hit` there is no more."""
-        text = self._held + text
+        text = self.held + text
         # The one that is complete first counts, as it would character by character: any split shows the same.
         found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
-            self.hit, self._held = True, ""
+            self.hit, self.held = True, ""
             _, start = min(found)
             return text[:start]
-        keep = max((_overlap(text, stop) for stop in self._stops), default=0)
+        keep = max((overlap(text, stop) for stop in self._stops), default=0)
         cut = len(text) - keep
-        self._held = text[cut:]
+        self.held = text[cut:]
         return text[:cut]
 
     def flush(self) -> str:
         """What was held back, once the text has ended without a stop string."""
-        text, self._held = self._held, ""
+        text, self.held = self.held, ""
         return text
 
 
-def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` that begins `stop`."""
-    longest = min(len(text), len(stop) - 1)
-    return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)
+class Thoughts:
+    """Parts the thoughts with which an answer may begin from what follows them.
+
+    Marks are honoured once, at the beginning: an answer may speak of `<think>` without vanishing. White space
+    at the marks is layout and dropped.
+    """
+
+    def __init__(self, marks: tuple[str, str], inside: bool) -> None:
+        self._start, self._end = marks
+        self._stage: Literal["opening", "thinking", "leaving", "over"] = "opening"
+        self._held = ""
+        self._begun = False  # a thought has been shown
+        self.inside = inside
+        self.touched = inside  # what came last belongs to the thoughts, at least in part
+
+    @property
+    def over(self) -> bool:
+        """The rest of the answer need not come here."""
+        return self._stage == "over"
+
+    def push(self, text: str) -> tuple[str, str]:
+        """More of the thoughts, and what follows them."""
+        text, self._held = self._held + text, ""
+        self.touched, thought = self.inside, ""
+        if self._stage == "opening":
+            text = self._open(text)
+        if self._stage == "thinking":
+            thought, text = self._think(text)
+        if self._stage == "leaving" and (text := text.lstrip()):
+            self._stage = "over"
+        return thought, text
+
+    def end(self) -> tuple[str, str]:
+        """What was held back, as thought or as what follows."""
+        if not self.inside:
+            return "", self._held
+        return self._held if self._begun else self._held.lstrip(), ""
+
+    def _open(self, text: str) -> str:
+        """A start mark may come first, also where the prompt has one already."""
+        bare = text.lstrip()
+        if bare.startswith(self._start):
+            self._stage, self.inside, self.touched = "thinking", True, True
+            return bare[len(self._start) :]
+        if self._start.startswith(bare):
+            self._held = text
+            return ""
+        self._stage = "thinking" if self.inside else "over"
+        return text
+
+    def _think(self, text: str) -> tuple[str, str]:
+        text = text if self._begun else text.lstrip()
+        found = text.find(self._end)
+        if found >= 0:
+            self._stage, self.inside = "leaving", False
+            return text[:found].rstrip(), text[found + len(self._end) :]
+        cut = len(text[: len(text) - overlap(text, self._end)].rstrip())
+        self._held, self._begun = text[cut:], self._begun or cut > 0
+        return text[:cut], ""
+
+
+class Logprobs:
+    """Keeps what is known of tokens until the text that they begin is shown."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[int, TokenLogprob]] = deque()
+
+    def add(self, at: int, segment: str, logprob: TokenLogprob) -> None:
+        """A token that brought `segment`, which stands at `at`. It may bring text of tokens before it, too."""
+        own = len(logprob.token) if segment.endswith(logprob.token) else len(segment)
+        self._waiting.append((at + len(segment) - own, logprob))
+
+    def take(self, start: int, end: int) -> tuple[TokenLogprob, ...]:
+        """Those of the tokens that begin from `start` to `end`. Whatever began before was not to be shown."""
+        taken = []
+        while self._waiting and self._waiting[0][0] < end:
+            at, logprob = self._waiting.popleft()
+            if at >= start:
+                taken.append(logprob)
+        return tuple(taken)
 
 
 class Transcript:
-    """One row's answer as it grows."""
+    """One row's answer as it grows: tokens in, pieces that may be shown out."""
 
-    def __init__(self, detokenizer: Detokenizer, stops: tuple[str, ...]) -> None:
+    def __init__(self, detokenizer: Detokenizer, form: AnswerForm, choice: int = 0) -> None:
         self._detokenizer = detokenizer
-        self._stops = Stops(stops)
+        self._choice = choice
+        self._thoughts = Thoughts(form.think, form.thinking) if form.think else None
+        self._calls = CallReader(form.calls, choice) if form.calls else None
+        self._stops = Stops(form.stops)
+        self._plain = not (form.think or form.calls or form.stops)
+        self._logprobs = Logprobs()
+        self._length = 0  # of the text so far, shown or not
+        self._content = 0  # where the text begins that is no thought
+        self._shown = 0  # up to here the text is shown or left out for good; from here it is held back
+        self._blank = ""  # white space that is shown only if no call follows
+        self._tokens = 0
+        self.thoughts = 0  # tokens spent on them, marks included
+        self.called = False
 
     @property
     def stopped(self) -> bool:
+        """A stop string is complete: there is no more to show."""
         return self._stops.hit
 
-    def push(self, token: int) -> str:
-        self._detokenizer.add_token(token)
-        return self._stops.push(self._detokenizer.last_segment)
+    @property
+    def thinking(self) -> bool:
+        return self._thoughts is not None and self._thoughts.inside
 
-    def end(self) -> str:
+    def push(self, token: int, logprob: TokenLogprob | None = None) -> list[Piece]:
+        if self.stopped:
+            return []
+        self._detokenizer.add_token(token)
+        segment = self._detokenizer.last_segment
+        if logprob is not None:
+            self._logprobs.add(self._length, segment, logprob)
+        self._tokens += 1
+        self._length += len(segment)
+        if self._plain:
+            return self._text(self._length - len(segment), segment)
+        return _joined(self._pieces(segment))
+
+    def end(self) -> list[Piece]:
         """The rest. A character whose last bytes never came is left out rather than shown broken."""
+        if self.stopped:
+            return []
         self._detokenizer.finalize()
-        rest = self._stops.push(self._detokenizer.last_segment.rstrip(BROKEN))
-        return rest if self.stopped else rest + self._stops.flush()
+        segment = self._detokenizer.last_segment.rstrip(BROKEN)
+        self._length += len(segment)
+        pieces = self._pieces(segment)
+        if self._thoughts is not None:
+            thought, text = self._thoughts.end()
+            pieces += self._thought(thought) + self._follow(text)
+        for part in self._calls.end() if self._calls is not None else []:
+            pieces += self._part(part)
+        return _joined(pieces + self._flush())
+
+    def _pieces(self, segment: str) -> list[Piece]:
+        if self._thoughts is None:
+            return self._follow(segment)
+        thought, text = self._thoughts.push(segment)
+        if self._thoughts.touched:
+            self.thoughts = self._tokens

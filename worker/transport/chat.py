@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,26 +14,25 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from schemas import subjects
-from schemas.chat import ChatChunk, ChatCompletion, ChatRequest, decode_request
+from schemas.chat import ChatRequest, decode_request
 from schemas.codec import encode
+from schemas.completion import ChatChunk, ChatCompletion
 from schemas.errors import (
     BadRequest,
     Cancelled,
     DeadlineExceeded,
     EngineFailed,
     LlmError,
-    NotFound,
     Overloaded,
     Unavailable,
 )
-from schemas.presence import ModelCard
 from schemas.runtime import log as logs
 from worker.engine.engine import Engine, Run
-from worker.jobs import Done, Failed, Job, Text
+from worker.jobs import Done, Failed, Job
 from worker.settings import Settings
 from worker.transport.abandon import Abandonment
 from worker.transport.micro import Endpoint
-from worker.transport.replies import PlainReply, Reply, StreamReply
+from worker.transport.replies import Caller, PlainReply, Reply, StreamReply
 
 log = logs.get("worker.chat")
 
@@ -52,12 +52,13 @@ class _Shape(msgspec.Struct):
 class _Exchange:
     """One request and where its answer goes. `run` is there while the engine has it.
 
-    `ended` is why somebody ended it from outside, be it before it ran.
+    `model` is the one that the subject names, `ended` why somebody ended it from outside, be it before it ran.
     """
 
     msg: Msg
     request_id: str
     job_id: str
+    model: str | None
     run: Run | None = None
     ended: LlmError | None = None
 
@@ -73,12 +74,17 @@ class _Exchange:
 
 
 class Chat:
-    """Answers `llm.v1.chat`, and `llm.v1.chat.<model>` for each name of the model."""
+    """Answers `llm.v1.chat`, and `llm.v1.chat.<model>` for each name and alias of each model."""
 
-    def __init__(self, nc: Client, engine: Engine, card: ModelCard, settings: Settings) -> None:
+    def __init__(self, nc: Client, engine: Engine, settings: Settings) -> None:
         self._nc = nc
         self._engine = engine
-        self._names = [card.name, *card.aliases]
+        # The model of each subject's last token. One that cannot be loaded is among them: it answers why.
+        self._models = {
+            subjects.model_token(name): entry.name
+            for entry in engine.catalog
+            for name in (entry.name, *entry.aliases)
+        }
         self._settings = settings
         self._abandonment = Abandonment(nc, settings.abandon_grace)
         self._exchanges: dict[str, _Exchange] = {}
@@ -99,12 +105,14 @@ class Chat:
             exchange.end(Unavailable("The worker is shutting down; send the request again."))
 
     def endpoints(self) -> list[Endpoint]:
-        """One endpoint for any model and one for each name of ours; their metadata carries the schemas."""
+        """One for any model and one for each name of ours; their metadata carries the schemas."""
         kinds = {"request_schema": ChatRequest, "response_schema": ChatCompletion, "chunk_schema": ChatChunk}
         metadata = {name: encode(msgspec.json.schema(kind)).decode() for name, kind in kinds.items()}
-        tokens = dict.fromkeys(map(subjects.model_token, self._names))
         found = [Endpoint("chat", subjects.CHAT, self._answer, metadata)]
-        return found + [Endpoint(f"chat-{t}", subjects.chat_model(t), self._answer, metadata) for t in tokens]
+        for token, model in self._models.items():
+            answer = functools.partial(self._answer, model=model)
+            found.append(Endpoint(f"chat-{token}", subjects.chat_model(token), answer, metadata))
+        return found
 
     async def _on_cancel(self, msg: Msg) -> None:
         request_id = msg.subject.rpartition(".")[2]
@@ -114,10 +122,10 @@ class Chat:
             if exchange.request_id == request_id:
                 exchange.end(Cancelled("The request was cancelled."))
 
-    async def _answer(self, msg: Msg) -> str | None:
+    async def _answer(self, msg: Msg, model: str | None = None) -> str | None:
         """Serve one request whatever happens; returns the error's sentence for the statistics."""
         job_id = _unique(self._nc)
-        exchange = _Exchange(msg, (msg.headers or {}).get(subjects.REQUEST_ID) or job_id, job_id)
+        exchange = _Exchange(msg, (msg.headers or {}).get(subjects.REQUEST_ID) or job_id, job_id, model)
         self._exchanges[job_id] = exchange
         try:
             return await self._serve(exchange)
@@ -146,19 +154,19 @@ class Chat:
     async def _run(self, exchange: _Exchange, reply: Reply) -> None:
         if not subjects.is_token(exchange.request_id):
             raise BadRequest(f"{subjects.REQUEST_ID} must be 1 to 64 characters, none of them blank or . * >")
-        request = decode_request(exchange.msg.data)
-        self._check_model(request.model)
+        request = self._addressed(decode_request(exchange.msg.data), exchange.model)
         if self._engine.waiting >= self._settings.max_waiting:
-            raise Overloaded("Too many requests wait already; try again in a few seconds.")
+            reason = "Too many requests wait already; try again in a few seconds."
+            raise Overloaded(reason, retry_after=self._engine.retry_after())
         work = await self._engine.prepare(request)
         if exchange.ended is not None:
             raise exchange.ended
         async with self._engine.run(Job(exchange.job_id, "chat", work)) as run:
             exchange.run = run
-            await reply.open()
+            await reply.open(work)
             done = await self._relay(run, reply)
         log.info(
-            "chat", request_id=exchange.request_id, model=self._names[0], outcome=done.finish, **done.fields()
+            "chat", request_id=exchange.request_id, model=work.model, outcome=done.finish, **done.fields()
         )
 
     async def _relay(self, run: Run, reply: Reply) -> Done:
@@ -166,30 +174,35 @@ class Chat:
             match await run.next(self._settings.keep_alive):
                 case None:
                     await reply.keep_alive()
-                case Text(text):
-                    await reply.text(text)
                 case Failed(error):
                     raise error
                 case Done() as done:
                     await reply.done(done)
                     return done
+                case event:
+                    await reply.add(event)
 
-    def _check_model(self, model: str | None) -> None:
-        ours = map(subjects.model_token, self._names)
-        if model is None or subjects.model_token(model) in ours:
-            return
-        sentence = f"This worker does not serve the model `{model}`; it serves {', '.join(self._names)}."
-        raise NotFound(sentence, param="model", code="model_not_found")
+    def _addressed(self, request: ChatRequest, model: str | None) -> ChatRequest:
+        """With the subject's model, where there is one. Raises BadRequest when the payload names another."""
+        if model is None:
+            return request
+        if request.model is None:
+            return msgspec.structs.replace(request, model=model)
+        # A name that we do not know at all is left to the look-up, which says so.
+        if self._models.get(subjects.model_token(request.model), model) != model:
+            reason = f"The request names the model `{request.model}`, and came on the subject of `{model}`."
+            raise BadRequest(reason, param="model", code="model_mismatch")
+        return request
 
     def _reply(self, exchange: _Exchange) -> Reply:
         shape = _shape(exchange.msg.data)
-        inbox, request_id, model = exchange.msg.reply, exchange.request_id, self._names[0]
+        caller = Caller(self._nc, exchange.msg.reply, exchange.request_id)
         if not shape.stream:
-            return PlainReply(self._nc, inbox, request_id, model)
+            return PlainReply(caller)
         gone = Cancelled("The caller's inbox is gone.")
         watch = self._abandonment.watch(exchange.job_id, lambda: exchange.end(gone))
         usage = shape.stream_options is not None and bool(shape.stream_options.include_usage)
-        return StreamReply(self._nc, inbox, request_id, model, watch, usage)
+        return StreamReply(caller, watch, usage)
 
 
 def _unique(nc: Client) -> str:

@@ -3,66 +3,82 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+from msgspec import UNSET
 from nats.aio.client import Client
 
-from schemas import subjects
-from schemas.chat import (
-    ChatChunk,
-    ChatCompletion,
-    Choice,
-    ChunkChoice,
-    Delta,
-    ReplyMessage,
-)
+from schemas import subjects, wire
 from schemas.codec import encode
-from schemas.errors import LlmError
-from worker.jobs import Done
+from schemas.completion import ChatChunk, ChatCompletion, ChunkChoice, Usage
+from schemas.errors import LlmError, TooLarge
+from worker.jobs import Done, Ended, Piece, Prepared
+from worker.transport import assembly
+from worker.transport.assembly import Assembly
 
 
-def error_headers(error: LlmError, request_id: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Where an answer goes."""
+
+    nc: Client
+    inbox: str
+    request_id: str
+
+    @property
+    def answer_id(self) -> str:
+        return f"chatcmpl-{self.request_id}"
+
+    async def send(self, payload: bytes, headers: Mapping[str, str], reply: str = "") -> None:
+        """Raises TooLarge for a message that the server would close our connection for."""
+        headers = {subjects.REQUEST_ID: self.request_id} | dict(headers)
+        limit = self.nc.max_payload
+        if (size := wire.size(payload, headers)) > limit:
+            reason = f"The answer has {size} bytes, and the NATS server takes {limit} in one message"
+            raise TooLarge(f"{reason}; ask for less of it, or for a stream.", code="answer_too_large")
+        await self.nc.publish(self.inbox, payload, reply=reply, headers=headers)
+
+
+def error_headers(error: LlmError) -> dict[str, str]:
     sentence = " ".join(error.message.split())
-    return {
-        subjects.REQUEST_ID: request_id,
-        subjects.ERROR: sentence,
-        subjects.ERROR_CODE: str(error.status),
-    }
+    headers = {subjects.ERROR: sentence, subjects.ERROR_CODE: str(error.status)}
+    if error.retry_after is not None:
+        headers[subjects.RETRY_AFTER] = str(error.retry_after)
+    return headers
 
 
 class PlainReply:
     """The answer as one message."""
 
-    def __init__(self, nc: Client, inbox: str, request_id: str, model: str) -> None:
-        self._nc = nc
-        self._inbox = inbox
-        self._request_id = request_id
-        self._model = model
-        self._parts: list[str] = []
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._model = ""
+        self._assembly = Assembly(0, logprobs=False)
 
-    async def open(self) -> None:
+    async def open(self, work: Prepared) -> None:
         """Nothing to say before the answer is whole."""
+        self._model = work.model
+        self._assembly = Assembly(work.choices, work.alternatives is not None)
 
     async def keep_alive(self) -> None:
         """One message cannot be begun early."""
 
-    async def text(self, text: str) -> None:
-        self._parts.append(text)
+    async def add(self, event: Piece | Ended) -> None:
+        self._assembly.add(event)
 
     async def done(self, done: Done) -> None:
-        message = ReplyMessage("".join(self._parts))
         completion = ChatCompletion(
-            id=f"chatcmpl-{self._request_id}",
+            id=self._caller.answer_id,
             created=int(time.time()),
             model=self._model,
-            choices=[Choice(0, message, done.finish)],
+            choices=self._assembly.choices(),
             usage=done.usage,
         )
-        headers = {subjects.REQUEST_ID: self._request_id, subjects.FINISH: done.finish}
-        await self._nc.publish(self._inbox, encode(completion), headers=headers)
+        await self._caller.send(encode(completion), {subjects.FINISH: done.finish})
 
     async def fail(self, error: LlmError) -> None:
-        headers = error_headers(error, self._request_id)
-        await self._nc.publish(self._inbox, encode(error.body()), headers=headers)
+        await self._caller.send(encode(error.body()), error_headers(error))
 
 
 class StreamReply:
@@ -71,62 +87,54 @@ class StreamReply:
     Each chunk has a reply subject below `watch`: the server answers there when the inbox is gone.
     """
 
-    def __init__(
-        self, nc: Client, inbox: str, request_id: str, model: str, watch: str, include_usage: bool
-    ) -> None:
-        self._nc = nc
-        self._inbox = inbox
-        self._request_id = request_id
-        self._model = model
+    def __init__(self, caller: Caller, watch: str, include_usage: bool) -> None:
+        self._caller = caller
         self._watch = watch
         self._include_usage = include_usage
         self._created = int(time.time())
+        self._model = ""
+        self._open: list[int] = []
         self._seq = 0
 
-    async def open(self) -> None:
-        """The first chunk, before anything is computed, tells every reader that the answer lives."""
-        await self._chunk(Delta(role="assistant", content=""))
+    async def open(self, work: Prepared) -> None:
+        """The first chunk of each choice, before anything is computed: every reader sees that the answer lives."""
+        self._model = work.model
+        self._open = list(range(work.choices))
+        for choice in self._open:
+            await self._chunk([assembly.opening(choice)])
 
     async def keep_alive(self) -> None:
-        await self._chunk(Delta())
+        """Of a choice that still grows: one that has its finish reason is over for its reader."""
+        if self._open:
+            await self._chunk([assembly.nothing(self._open[0])])
 
-    async def text(self, text: str) -> None:
-        await self._chunk(Delta(content=text))
+    async def add(self, event: Piece | Ended) -> None:
+        if isinstance(event, Ended):
+            self._open.remove(event.choice)
+        await self._chunk([assembly.piece(event)])
 
     async def done(self, done: Done) -> None:
-        await self._chunk(Delta(), done.finish)
         if self._include_usage:
-            await self._send(ChatChunk(self._id, self._created, self._model, [], usage=done.usage))
-        headers = {subjects.REQUEST_ID: self._request_id, subjects.FINISH: done.finish}
-        await self._end(headers)
+            await self._chunk([], done.usage)
+        await self._end({subjects.FINISH: done.finish})
 
     async def fail(self, error: LlmError) -> None:
-        headers = error_headers(error, self._request_id)
-        await self._nc.publish(self._inbox, encode(error.body()), headers=dict(headers))
+        headers = error_headers(error)
+        await self._caller.send(encode(error.body()), headers)
         await self._end(headers)
 
-    @property
-    def _id(self) -> str:
-        return f"chatcmpl-{self._request_id}"
-
-    async def _chunk(self, delta: Delta, finish: str | None = None) -> None:
-        choices = [ChunkChoice(0, delta, finish)]
-        chunk = ChatChunk(self._id, self._created, self._model, choices)
-        if self._include_usage:
-            # OpenAI: with include_usage every chunk has the field, null until the last.
-            chunk = ChatChunk(self._id, self._created, self._model, choices, usage=None)
-        await self._send(chunk)
-
-    async def _send(self, chunk: ChatChunk) -> None:
+    async def _chunk(self, choices: list[ChunkChoice], usage: Usage | None = None) -> None:
+        # OpenAI: with include_usage every chunk has the field, null until the last.
+        found = usage if self._include_usage else UNSET
+        chunk = ChatChunk(self._caller.answer_id, self._created, self._model, choices, usage=found)
         self._seq += 1
-        headers = {subjects.REQUEST_ID: self._request_id, subjects.SEQ: str(self._seq)}
         reply = f"{self._watch}.{self._seq}"
-        await self._nc.publish(self._inbox, encode(chunk), reply=reply, headers=headers)
+        await self._caller.send(encode(chunk), {subjects.SEQ: str(self._seq)}, reply)
 
     async def _end(self, headers: dict[str, str]) -> None:
         """Numbered too: else the loss of the last chunks would not show."""
         self._seq += 1
-        await self._nc.publish(self._inbox, b"", headers=headers | {subjects.SEQ: str(self._seq)})
+        await self._caller.send(b"", headers | {subjects.SEQ: str(self._seq)})
 
 
 Reply = PlainReply | StreamReply

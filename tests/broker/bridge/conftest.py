@@ -132,10 +132,9 @@ class Script:
     async def end(self, message: Msg, number: int | None = None) -> None:
         await self.chunk(message, number, b"", **{subjects.FINISH: "stop"})
 
-    async def fail(self, message: Msg, body: bytes, status: int) -> None:
-        await self.chunk(
-            message, None, body, **{subjects.ERROR: "it failed", subjects.ERROR_CODE: str(status)}
-        )
+    async def fail(self, message: Msg, body: bytes, status: int, **headers: str) -> None:
+        headers |= {subjects.ERROR: "it failed", subjects.ERROR_CODE: str(status)}
+        await self.chunk(message, None, body, **headers)
 
     async def _flush(self) -> None:
         await asyncio.sleep(0)

@@ -63,6 +63,27 @@ async def test_a_refusal_keeps_its_status_and_bytes_also_when_a_stream_was_asked
     assert script.cancelled.empty()
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("status", "said", "expected"),
+    [
+        (429, "17", "17"),
+        (503, "1", "1"),
+        (500, "3", "3"),
+        (429, "soon", "2"),
+        (503, "-1", "5"),
+        (400, "", None),
+    ],
+)
+async def test_when_to_come_back_is_the_workers_word(
+    http: aiohttp.ClientSession, script: Script, stream: bool, status: int, said: str, expected: str | None
+) -> None:
+    script.answer = lambda message: script.fail(message, REFUSAL, status, **{subjects.RETRY_AFTER: said})
+    async with http.post(URL, data=ask(stream)) as got:
+        assert (got.status, await got.read()) == (status, REFUSAL)
+        assert got.headers.get("Retry-After") == expected
+
+
 async def test_an_error_without_a_body_gets_one(http: aiohttp.ClientSession, script: Script) -> None:
     script.answer = lambda message: script.fail(message, b"", 504)
     async with http.post(URL, data=ask()) as got:

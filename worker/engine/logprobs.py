@@ -1,0 +1,70 @@
+"""What the model itself thought of the tokens that were drawn, for the rows that asked for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from schemas.completion import TokenLogprob, TopLogprob
+from worker.engine.row import Row
+
+# JSON has no infinity; OpenAI's own value for "not at all likely".
+_NEVER = -9999.0
+
+
+class Logprobs:
+    """Noted when the tokens are drawn, read when they are shown: they are computed in between.
+
+    Of the model's own distribution: before temperature, penalties, bias and grammar.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        """`tokenizer` is llguidance's: it knows the bytes of each token."""
+        self._tokenizer = tokenizer
+        self._rows: list[Row] = []
+        self._values: list[mx.array] = []
+
+    def note(self, logits: mx.array, tokens: mx.array, rows: Sequence[Row]) -> list[mx.array]:
+        """Remember what `tokens` [rows] were drawn from, `logits` [rows, vocabulary].
+
+        Returns what is left to compute for it.
+        """
+        wanting = [at for at, row in enumerate(rows) if row.alternatives is not None]
+        self._rows = [rows[at] for at in wanting]
+        if not wanting:
+            self._values = []
+            return []
+        some = mx.array(wanting)
+        logprobs = logits[some].astype(mx.float32)
+        logprobs = logprobs - mx.logsumexp(logprobs, axis=-1, keepdims=True)
+        chosen = tokens[some]
+        most = max(row.alternatives or 0 for row in self._rows)
+        top = mx.argsort(-logprobs, axis=-1)[:, :most]
+        self._values = [
+            chosen,
+            mx.take_along_axis(logprobs, chosen[:, None], axis=-1)[:, 0],
+            top,
+            mx.take_along_axis(logprobs, top, axis=-1),
+        ]
+        return self._values
+
+    def read(self) -> dict[Row, TokenLogprob]:
+        """What was noted with the last tokens, by row."""
+        columns = [value.tolist() for value in self._values]
+        return {
+            row: self._entry(token, logprob, top[: row.alternatives], values)
+            for row, token, logprob, top, values in zip(self._rows, *columns, strict=True)
+        } if columns else {}
+
+    def _entry(self, token: int, logprob: float, top: list[int], values: list[float]) -> TokenLogprob:
+        likely = [self._token(which, value) for which, value in zip(top, values, strict=False)]
+        chosen = self._token(token, logprob)
+        return TokenLogprob(chosen.token, chosen.logprob, chosen.bytes, likely)
+
+    def _token(self, token: int, logprob: float) -> TopLogprob:
+        raw: bytes = self._tokenizer.decode_bytes([token])
+        value = logprob if math.isfinite(logprob) else _NEVER
+        return TopLogprob(raw.decode("utf-8", "replace"), value, list(raw))

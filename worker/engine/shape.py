@@ -1,0 +1,21 @@
+"""What the engine may take of the machine; the worker's settings say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Sizes in bytes where they say so, else in tokens; times in seconds."""
+
+    rows: int  # computed together at most
+    prefill_chunk: int  # of a prompt between two decode steps
+    prefix_bytes: int  # of KV state kept for what prompts share
+    kv_bytes: int  # of KV state of all rows
+    memory_limit: int  # bytes of weights and KV state
+    idle_unload: float  # until the weights of a model without work go; 0: never
+    step_limit: float  # a step that takes longer hangs
+    default_max_tokens: int  # of an answer whose request names no limit
+    wired_limit: bool = True  # let MLX raise the wired memory limit on macOS
+    trust_remote_code: bool = False  # of models that bring their own

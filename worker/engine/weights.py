@@ -1,0 +1,33 @@
+"""A model's weights in memory, with an adapter if it has one. Loaded, used and dropped on the engine's thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import mlx.core as mx
+from mlx.utils import tree_flatten
+from mlx_lm.utils import load_adapters, load_model
+
+from worker.engine import kv
+from worker.engine.catalog import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """`net` maps tokens [rows, length] and a KV state to logits [rows, length, vocabulary]."""
+
+    net: Any
+    cost: kv.KvCost
+    nbytes: int
+
+
+def load(entry: Entry, trust_remote_code: bool) -> Weights:
+    """Raises whatever the model's own files and code raise, and ValueError for one that cannot be batched."""
+    net, _ = cast(tuple[Any, Any], load_model(entry.folder, trust_remote_code=trust_remote_code))
+    if entry.adapter is not None:
+        net = load_adapters(net, str(entry.adapter))
+        net.eval()
+    mx.eval(net.parameters())
+    nbytes = sum(array.nbytes for _, array in cast(list[tuple[str, mx.array]], tree_flatten(net.parameters())))
+    return Weights(net, kv.measure(net), nbytes)
