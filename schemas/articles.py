@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from schemas import subjects
-from schemas.completion import Usage
 from schemas.codec import decode
+from schemas.completion import Usage
 from schemas.errors import BadRequest
 
 _Text = Annotated[str, Meta(min_length=1)]

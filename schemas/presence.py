@@ -8,11 +8,12 @@ import msgspec
 
 
 class ModelCard(msgspec.Struct, frozen=True):
-    """A model that a worker serves; `context` is in tokens."""
+    """A model that a worker serves; `context` is in tokens. `loaded`: its weights are in memory."""
 
     name: str
     aliases: list[str]
     context: int
+    loaded: bool = False
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True):

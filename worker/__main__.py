@@ -21,7 +21,9 @@ def _arguments() -> argparse.Namespace:
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
     fetch = model.add_parser("fetch", help="download one unless it is here")
     fetch.add_argument(
-        "name", nargs="?", help="`starter`, a Hugging Face repository, or a folder; else the worker's"
+        "name",
+        nargs="?",
+        help="`starter`, a Hugging Face repository, a folder, or a name from the settings; else the worker's",
     )
     return parser.parse_args()
 
@@ -29,7 +31,8 @@ def _arguments() -> argparse.Namespace:
 def _list(as_json: bool) -> None:
     from worker.engine import store  # imports MLX, which takes a second that `run` and --help need not pay
 
-    for model in store.local(Settings.load().cache_dir):
+    settings = Settings.load()
+    for model in store.local(settings.wanted, settings.cache_dir):
         line = {"name": model.name, "aliases": model.aliases, "folder": str(model.folder)}
         print(json.dumps(line) if as_json else f"{model.name}\t{','.join(model.aliases)}\t{model.folder}")
 
@@ -38,7 +41,9 @@ def _fetch(name: str | None) -> None:
     from worker.engine import store  # see _list
 
     settings = Settings.load()
-    model = store.fetch(name or settings.model, settings.cache_dir)
+    asked = name or settings.model
+    source = next((model.source for model in settings.wanted if model.answers_to(asked)), asked)
+    model = store.fetch(source, settings.cache_dir)
     print(f"{model.name} is at {model.folder}", file=sys.stderr)
 
 

@@ -6,20 +6,20 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
+import sys
+import threading
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from schemas import __version__
 from schemas.errors import LlmError
-from schemas.presence import ModelCard
 from schemas.runtime import log as logs
 from schemas.runtime.connection import connect
 from schemas.subjects import SERVICE
-from worker.engine import store
-from worker.engine.batch import Shape
+from worker.engine.catalog import Catalog
 from worker.engine.engine import Engine
+from worker.engine.shape import Shape
 from worker.settings import Settings
 from worker.transport import topology
 from worker.transport.article import Analyst
@@ -44,50 +44,44 @@ class Worker:
         self._id = worker_id(settings.name)
         self._end = asyncio.Event()
         self._lost = False
+        self._catalog: Catalog | None = None
 
     async def run(self) -> int:
         """Serve until a signal (exit code 0) or until the connection is over for good (1)."""
         self._catch_signals()
-        started = time.monotonic()
-        located = await asyncio.to_thread(store.fetch, self._settings.model, self._settings.cache_dir)
-        engine = self._engine(located)
+        settings = self._settings
+        self._catalog = catalog = await asyncio.to_thread(Catalog.load, settings)
+        engine = Engine(catalog, _shape(settings), settings.chat_slots)
         await engine.start()
-        card = ModelCard(located.name, list(located.aliases), engine.model.context)
-        log.info("model_loaded", model=located.name, seconds=round(time.monotonic() - started, 2))
+        # Not the loop's own threads: those are waited for at the end, and a download takes hours.
+        threading.Thread(target=catalog.fetch_missing, args=(settings.cache_dir,), daemon=True).start()
         try:
-            await self._serve(engine, card)
+            await self._serve(engine, catalog.default.name)
         finally:
             await engine.stop()
         return 1 if self._lost else 0
 
-    def _engine(self, located: store.Located) -> Engine:
-        settings = self._settings
-        shape = Shape(
-            rows=settings.slots + settings.chat_slots,
-            prefill_rows=settings.prefill_rows,
-            prefill_chunk=settings.prefill_chunk,
-            prefix_bytes=settings.prefix_bytes,
-            wired_limit=settings.wired_limit,
-        )
-        return Engine(located.name, located.folder, shape, settings.chat_slots, settings.default_max_tokens)
+    @property
+    def fetching(self) -> bool:
+        """A download is under way."""
+        return self._catalog is not None and self._catalog.fetching
 
-    async def _serve(self, engine: Engine, card: ModelCard) -> None:
+    async def _serve(self, engine: Engine, model: str) -> None:
         settings = self._settings
         nc = await self._connect()
         js = nc.jetstream(timeout=10)
         await topology.ensure(js)
         recipes = Recipes(js, engine)
-        board = PresenceBoard(js, engine, self._id, card, settings.slots, settings.presence_interval)
+        board = PresenceBoard(js, engine, self._id, settings.slots, settings.presence_interval)
         analyst = Analyst(engine, recipes, Ledger(js, self._id), board, self._id)
-        chat = Chat(nc, engine, card, settings)
-        service = Service(
-            nc, SERVICE, __version__, _DESCRIPTION, {"model": card.name, "worker": self._id}, chat.endpoints()
-        )
+        chat = Chat(nc, engine, settings)
+        about = {"model": model, "worker": self._id}
+        service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, chat.endpoints())
         queue = Queue(nc, js, settings.slots, analyst.handle)
         mover = Mover(js, self._id)
         for part in (recipes, chat, service, queue, mover, board):
             await part.start()
-        log.info("worker_ready", worker=self._id, model=card.name, version=__version__, pid=os.getpid())
+        log.info("worker_ready", worker=self._id, model=model, version=__version__, pid=os.getpid())
         await self._end.wait()
         await self._stop(nc, board, service, chat, queue, mover)
 
@@ -140,13 +134,38 @@ class Worker:
         self._end.set()
 
 
+def _shape(settings: Settings) -> Shape:
+    return Shape(
+        rows=settings.slots + settings.chat_slots,
+        prefill_chunk=settings.prefill_chunk,
+        prefix_bytes=settings.prefix_bytes,
+        kv_bytes=settings.kv_bytes,
+        memory_limit=settings.memory,
+        idle_unload=settings.idle_unload,
+        step_limit=settings.step_limit,
+        default_max_tokens=settings.default_max_tokens,
+        wired_limit=settings.wired_limit,
+        trust_remote_code=settings.trust_remote_code,
+    )
+
+
 def main() -> int:
     """Run a worker with the settings of this machine; returns the exit code."""
     settings = Settings.load()
     logs.setup(settings.log_level, settings.log_format)
+    worker = Worker(settings)
+    code = _run(worker)
+    if worker.fetching:
+        # The hub's client would hold the exit until its files are complete; the next start goes on with them.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _run(worker: Worker) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         try:
-            return asyncio.run(Worker(settings).run())
+            return asyncio.run(worker.run())
         except LlmError as error:
             log.error("worker_failed", error=error.message)
             return 1

@@ -15,8 +15,9 @@ from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from schemas.articles import Article
-from schemas.chat import ChatRequest, JsonSchema, JsonSchemaFormat, SystemMessage, UserMessage
+from schemas.chat import ChatRequest, JsonSchema, JsonSchemaFormat
 from schemas.errors import BadRequest
+from schemas.messages import SystemMessage, UserMessage
 
 BUILT_IN = ("coin",)
 
@@ -77,6 +78,7 @@ class Recipe(BaseModel):
             raise BadRequest(reason, code="bad_recipe") from None
         sampling = self.sampling.model_dump(exclude_none=True)
         return ChatRequest(
+            model=self.model,
             messages=[SystemMessage(content=self.system), UserMessage(content=text)],
             response_format=JsonSchemaFormat(JsonSchema(name="answer", schema=self.answer)),
             max_tokens=self.max_tokens,

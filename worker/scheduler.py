@@ -46,6 +46,11 @@ class Scheduler:
         return sum(map(len, self._waiting.values()))
 
     @property
+    def jobs(self) -> list[Job]:
+        """Those that run."""
+        return list(self._running.values())
+
+    @property
     def models(self) -> set[str]:
         """Those that have work, running or waiting."""
         jobs = [*self._running.values(), *(job for lane in self._waiting.values() for job in lane)]
@@ -60,6 +65,11 @@ class Scheduler:
             return
         for lane, jobs in self._waiting.items():
             self._waiting[lane] = deque(job for job in jobs if job.id != job_id)
+
+    def defer(self, job: Job) -> None:
+        """Take back one that was admitted and cannot start yet: it is the next of its lane."""
+        del self._running[job.id]
+        self._waiting[job.lane].appendleft(job)
 
     def admit(self, prompting: int = 0) -> Iterator[Job]:
         """Move every job that may start now from waiting to running, in order.

@@ -38,6 +38,7 @@ def _from_json(value: Any) -> Any:
         raise ValueError("it is not valid JSON") from None
 
 
+# [worker.models.<name>] in the file, JSON in the environment.
 _Models = Annotated[dict[Name, ModelSettings], NoDecode, BeforeValidator(_from_json)]
 
 
@@ -48,9 +49,9 @@ class Settings(ProcessSettings):
     model_config = section("worker")
 
     name: str = Field(default_factory=platform.node, min_length=1, max_length=64)
-    model: str = Field(default_factory=default_model, min_length=1)  # the default: a source, or one of `models`
+    model: str = Field(default_factory=default_model, min_length=1)  # the default; may be one of `models`
     preload: bool = True  # load the default model at start, not when it is first asked for
-    models: _Models = Field(default_factory=dict)  # further ones, [worker.models.<name>]; JSON in the environment
+    models: _Models = Field(default_factory=dict)  # further ones, by name
     cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("nats-mlx"))
     trust_remote_code: bool = False  # run Python files that come with a model
     memory_limit: ByteSize | None = Field(None, gt=0)  # bytes of weights and KV state; see `memory`

@@ -13,7 +13,7 @@ from bridge.cli.access import connected
 from bridge.cli.output import json_line, out, say
 from bridge.client import presence, queue
 from bridge.client.queue import QueueState
-from schemas.presence import Presence
+from schemas.presence import ModelCard, Presence
 
 
 class _Status(msgspec.Struct):
@@ -44,10 +44,15 @@ def _workers(workers: list[Presence]) -> None:
     built = tables.table("worker", "model", "slots", "running", "waiting", "tokens/s", "memory")
     built.columns[1].ratio = 1
     for one in workers:
-        models = ", ".join(model.name for model in one.models)
+        models = "\n".join(map(_model, one.models))
         speed, memory = f"{one.decode_tokens_per_second:.0f}", f"{one.memory_bytes / 1e9:.1f} GB"
         tables.add(built, one.worker, models, one.slots, one.running, one.waiting, speed, memory)
     out.print(built)
+
+
+def _model(card: ModelCard) -> str:
+    called = f"{card.name} ({', '.join(card.aliases)})" if card.aliases else card.name
+    return called if card.loaded else f"{called}, not loaded"
 
 
 def _queue(state: QueueState) -> None:

@@ -37,11 +37,11 @@ async def index(request: web.Request) -> web.Response:
 
 
 async def retrieve(request: web.Request) -> web.Response:
-    """By name or alias; the answer has the model's own name."""
+    """By name or alias, compared as subjects are; the answer has the model's own name."""
     asked = request.match_info["id"]
     workers = await presence.workers(request.app[NATS])
     for card in _cards(workers):
-        if asked == card.name or asked in card.aliases:
+        if presence.answers_to(card, asked):
             return errors.json(encode(_models(workers)[card.name]))
     raise NotFound(f"The model `{asked}` does not exist here.", param="model", code="model_not_found")
 

@@ -125,7 +125,8 @@ def _sentence(kind: type[ProcessSettings], error: ValidationError) -> str:
     parts = []
     for item in error.errors(include_input=False, include_url=False):
         what = item["msg"].removeprefix("Value error, ").rstrip(".")
-        parts.append(f"{_variable(kind, str(item['loc'][0]))}: {what}" if item["loc"] else what)
+        key, *inside = map(str, item["loc"] or ("",))
+        parts.append(f"{'.'.join((_variable(kind, key), *inside))}: {what}" if key else what)
     return f"Bad setting: {'; '.join(parts)}."
 
 

@@ -1,5 +1,6 @@
 """The README is the product's face: what it lists is what there is."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,15 +8,34 @@ import pytest
 from bridge.settings import Settings as BridgeSettings
 from schemas.chat import REFUSED, ChatRequest
 from schemas.runtime.settings import ProcessSettings
+from tests.contract.test_schema_drift import ONLY_OFF, WITHOUT_EFFECT
 from worker.settings import Settings as WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", [*ChatRequest.__struct_fields__, *REFUSED])
+def verdicts() -> dict[str, str]:
+    """What the table of request fields says of each: its second column by the names in its first."""
+    table = README.partition("### As an OpenAI client")[2].partition("### As an operator")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    return {name: verdict.strip() for names, verdict in rows for name in re.findall("`([^`]+)`", names)}
+
+
+@pytest.mark.parametrize("name", ChatRequest.__struct_fields__)
 def test_every_field_of_a_request_is_listed(name: str) -> None:
-    assert f"`{name}`" in README
+    expected = "no effect" if name in WITHOUT_EFFECT else 'only `["text"]`' if name in ONLY_OFF else "yes"
+    assert verdicts()[name] == expected
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_every_field_that_is_refused_is_listed(name: str) -> None:
+    assert verdicts()[name] == "refused"
+
+
+def test_no_other_field_is_listed() -> None:
+    known = {*ChatRequest.__struct_fields__, *REFUSED, "messages[].name"}
+    assert set(verdicts()) == known
 
 
 def variables() -> list[str]:

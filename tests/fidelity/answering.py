@@ -15,8 +15,9 @@ from schemas.chat import JsonSchema, JsonSchemaFormat
 from schemas.errors import BadRequest
 from schemas.messages import UserMessage
 from tests.fidelity.asking import Asker
+from tests.fidelity.building import Schema
 from tests.fidelity.random_schemas import examples
-from tests.fidelity.shapes import SHAPES, Schema
+from tests.fidelity.shapes import SHAPES
 
 MAX_TOKENS = 160
 _ASKED = [
@@ -80,7 +81,9 @@ class Verdict:
 
     def __str__(self) -> str:
         finished = len(self.valid) + len(self.faults)
-        line = f"{finished} finished, {len(self.valid)} valid, {len(self.cut)} cut, {len(self.refused)} refused"
+        line = (
+            f"{finished} finished, {len(self.valid)} valid, {len(self.cut)} cut, {len(self.refused)} refused"
+        )
         return "\n  ".join([line, *self.faults, *self.refused])
 
 
@@ -106,12 +109,11 @@ async def judge(ask: Asker, tried: Sequence[Pair]) -> Verdict:
 
 async def _judge(ask: Asker, pair: Pair, verdict: Verdict) -> None:
     try:
-        work = await ask.prepare([UserMessage(content=pair.prompt)], **pair.fields)
+        answer = await ask.run(await ask.prepare([UserMessage(content=pair.prompt)], **pair.fields))
     except BadRequest as error:
         assert error.code == "unsupported_schema", error
         verdict.refused.append(f"{pair.name}: {error.message}")
         return
-    answer = await ask.run(work)
     if answer.done.finish != "stop":
         verdict.cut.append(pair.name)
     elif reason := fault(pair.schema, answer.text):

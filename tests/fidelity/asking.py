@@ -12,8 +12,10 @@ from typing import Any
 
 from schemas.chat import ChatRequest
 from schemas.messages import Message
-from worker.engine.batch import Shape
+from worker.engine import starter
+from worker.engine.catalog import Catalog, Entry
 from worker.engine.engine import Engine
+from worker.engine.shape import Shape
 from worker.jobs import Done, Event, Failed, Job, Prepared, Text
 
 
@@ -38,9 +40,7 @@ class Asker:
         self._ids = map("fidelity-{}".format, itertools.count(1))
         self._turns = asyncio.Semaphore(2 * width)
 
-    async def prepare(
-        self, messages: Sequence[Message], head: Sequence[int] = (), **fields: Any
-    ) -> Prepared:
+    async def prepare(self, messages: Sequence[Message], head: Sequence[int] = (), **fields: Any) -> Prepared:
         return await self.engine.prepare(ChatRequest(messages=list(messages), **fields), head)
 
     async def run(self, work: Prepared) -> Answer:
@@ -66,8 +66,19 @@ class Asker:
 @asynccontextmanager
 async def engine_of(folder: Path, width: int) -> AsyncIterator[Asker]:
     """An engine with so many slots for bulk work, prompts computed in small chunks, so that they interleave."""
-    shape = Shape(rows=width + 1, prefill_rows=2, prefill_chunk=64, prefix_bytes=1 << 26, wired_limit=False)
-    engine = Engine(starter_catalog(folder), shape, 1)
+    shape = Shape(
+        rows=width + 1,
+        prefill_chunk=64,
+        prefix_bytes=1 << 26,
+        kv_bytes=1 << 31,
+        memory_limit=1 << 33,
+        idle_unload=0,
+        step_limit=120,
+        default_max_tokens=64,
+        wired_limit=False,
+    )
+    catalog = Catalog([Entry.read(starter.NAME, ("starter",), folder, preload=True)])
+    engine = Engine(catalog, shape, 1)
     await engine.start()
     try:
         yield Asker(engine, width)

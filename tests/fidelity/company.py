@@ -22,7 +22,9 @@ _COIN = {
     "required": ["coin", "importance", "reason"],
     "additionalProperties": False,
 }
-_TOOL = Tool(FunctionDefinition("look_up", "Looks a coin up.", {"type": "object", "properties": {"coin": _COIN}}))
+_TOOL = Tool(
+    FunctionDefinition("look_up", "Looks a coin up.", {"type": "object", "properties": {"coin": _COIN}})
+)
 
 _FIELDS: list[dict[str, Any]] = [
     {"temperature": 1.0, "seed": 7},
@@ -60,7 +62,9 @@ async def invite(ask: Asker, at: int) -> Guest:
     """The company's request number `at`."""
     fields = _FIELDS[at % len(_FIELDS)]
     marker = _MARKERS[at % len(_MARKERS)]
-    text = f"[{marker}] Tell me about number {at}, slowly and in many words. Start the answer with [{marker}]."
+    text = (
+        f"[{marker}] Tell me about number {at}, slowly and in many words. Start the answer with [{marker}]."
+    )
     # More choices than slots never fit.
     fields = fields | ({"n": min(fields["n"], ask.width)} if "n" in fields else {})
     work = await ask.prepare([UserMessage(content=text)], max_tokens=16 + at % 16, **fields)

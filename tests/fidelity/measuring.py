@@ -72,9 +72,7 @@ async def _prepare(ask: Asker, prompts: Sequence[Prompt]) -> list[Prepared]:
     fields = {"temperature": 0, "max_tokens": MAX_TOKENS}
     shared = [await ask.prepare(prompt.messages, **fields) for prompt in prompts if prompt.system]
     head = _common([work.prompt for work in shared])
-    return [
-        await ask.prepare(prompt.messages, head if prompt.system else (), **fields) for prompt in prompts
-    ]
+    return [await ask.prepare(prompt.messages, head if prompt.system else (), **fields) for prompt in prompts]
 
 
 def _common(prompts: list[list[int]]) -> list[int]:
@@ -86,9 +84,7 @@ def _common(prompts: list[list[int]]) -> list[int]:
     return head
 
 
-def _compare(
-    measured: Measured, reference: Reference, prompt: Prompt, alone: Alone, answer: Answer
-) -> None:
+def _compare(measured: Measured, reference: Reference, prompt: Prompt, alone: Alone, answer: Answer) -> None:
     if (answer.text, answer.done.usage.completion_tokens) == (alone.text, len(alone.tokens)):
         measured.equal += 1
         return

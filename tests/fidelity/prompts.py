@@ -71,17 +71,17 @@ CODE = [
     "SELECT name, COUNT(*) FROM orders GROUP BY name HAVING COUNT(*) > 3; what does it return?",
     "Complete the function:\n\n```python\ndef is_prime(n: int) -> bool:\n```",
     "Write a regular expression for a date such as 2024-05-31.",
-    "#include <stdio.h>\nint main(void) {\n\tprintf(\"%d\\n\", 1 << 4);\n}\nWhat is printed?",
+    '#include <stdio.h>\nint main(void) {\n\tprintf("%d\\n", 1 << 4);\n}\nWhat is printed?',
     "const total = items.reduce((sum, { price }) => sum + price, 0)\nRewrite it as a loop.",
     "Turn this into JSON: name is Kim, age is 31, coins are BTC and ETH",
-    "fn main() {\n    let s = String::from(\"a\");\n    let t = s;\n    println!(\"{s}\");\n}\nWhy does it not compile?",
+    'fn main() {\n    let s = String::from("a");\n    let t = s;\n    println!("{s}");\n}\nWhy is it refused?',
     "Write a shell one-liner that counts the lines of all *.py files.",
-    "<ul>\n  <li class=\"a\">one</li>\n</ul>\nAdd a second item.",
+    '<ul>\n  <li class="a">one</li>\n</ul>\nAdd a second item.',
     "What is the time complexity of binary search?",
     "Traceback (most recent call last):\n  File \"a.py\", line 3\nKeyError: 'price'\nWhat is wrong?",
-    "nats pub articles.norm.coin.a1 '{\"title\":\"T\",\"body\":\"B\"}'\nWhat does this command do?",
+    'nats pub articles.norm.coin.a1 \'{"title":"T","body":"B"}\'\nWhat does this command do?',
     "@dataclass\nclass Point:\n    x: int\n    y: int\n\nAdd a method that gives the distance to the origin.",
-    "{\"a\": [1, 2, {\"b\": null}], \"c\": 1e-7}\nWhich keys are at the top level?",
+    '{"a": [1, 2, {"b": null}], "c": 1e-7}\nWhich keys are at the top level?',
     "Convert 0xFF to decimal and to binary.",
     "async def main():\n    await asyncio.gather(*tasks)\n\nWhat happens when one task fails?",
 ]
@@ -125,7 +125,7 @@ _NEWS = [
     "비트코인은 {n}% 올랐고 거래량은 {m}배로 늘었다.",
     "A court in Lisbon asked for {n} documents; the company has until spring to hand them in.",
     "Miners moved to cheaper power in the north, where {m} of {n} plants stand idle at night.",
-    "\"We will see,\" the chairwoman said when she was asked about the {n} open cases.",
+    '"We will see," the chairwoman said when she was asked about the {n} open cases.',
 ]
 _TASKS = [
     "What happened? Answer in one sentence.",
@@ -163,7 +163,9 @@ class Prompt:
 
     @property
     def messages(self) -> list[Message]:
-        asked: Message = UserMessage(content=f"[{self.marker}] {self.text} Start the answer with [{self.marker}].")
+        asked: Message = UserMessage(
+            content=f"[{self.marker}] {self.text} Start the answer with [{self.marker}]."
+        )
         return [asked] if self.system is None else [SystemMessage(content=self.system), asked]
 
 

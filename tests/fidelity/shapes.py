@@ -6,74 +6,22 @@ most of them, and every keyword that the engine enforces is among them.
 
 from __future__ import annotations
 
-from typing import Any
-
-Schema = dict[str, Any]
-
-
-def text(most: int = 12, **more: Any) -> Schema:
-    return {"type": "string", "maxLength": most, **more}
-
-
-def of(pattern: str) -> Schema:
-    return {"type": "string", "pattern": pattern}
-
-
-def form(name: str) -> Schema:
-    return {"type": "string", "format": name}
-
-
-def whole(low: int, high: int, **more: Any) -> Schema:
-    return {"type": "integer", "minimum": low, "maximum": high, **more}
-
-
-def number(low: float, high: float, step: float = 0.01) -> Schema:
-    return {"type": "number", "minimum": low, "maximum": high, "multipleOf": step}
-
-
-def one(*values: Any) -> Schema:
-    return {"enum": list(values)}
-
-
-def array(items: Schema, most: int = 3, least: int = 0) -> Schema:
-    return {"type": "array", "items": items, "minItems": least, "maxItems": most}
-
-
-def either(*schemas: Schema) -> Schema:
-    return {"anyOf": list(schemas)}
-
-
-def maybe(schema: Schema) -> Schema:
-    return either(schema, {"type": "null"})
-
-
-def record(**fields: Schema) -> Schema:
-    """An object of these fields and no others; a trailing `_` makes a field optional."""
-    return {
-        "type": "object",
-        "properties": {name.rstrip("_"): schema for name, schema in fields.items()},
-        "required": [name for name in fields if not name.endswith("_")],
-        "additionalProperties": False,
-    }
-
-
-def table(values: Schema, keys: str = "^[a-z]{1,6}$", most: int = 2) -> Schema:
-    """An object as a map: any keys of a kind, all values of one shape."""
-    return {
-        "type": "object",
-        "patternProperties": {keys: values},
-        "additionalProperties": False,
-        "maxProperties": most,
-    }
-
-
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/$defs/{name}"}
-
-
-def defs(schema: Schema, **named: Schema) -> Schema:
-    return {"$defs": named} | schema
-
+from tests.fidelity.building import (
+    Schema,
+    array,
+    defs,
+    either,
+    form,
+    maybe,
+    number,
+    of,
+    one,
+    record,
+    ref,
+    table,
+    text,
+    whole,
+)
 
 YES: Schema = {"type": "boolean"}
 NULL: Schema = {"type": "null"}
@@ -127,7 +75,9 @@ ATOMS: dict[str, Schema] = {
 EXTRACTION: dict[str, Schema] = {
     "news": record(sentiment=MOOD, coins=array(COIN), importance=LEVEL, summary=text(24), confidence=SHARE),
     "headline": record(title=text(24), subtitle_=text(24), tags=array(text(6, minLength=1))),
-    "person": record(name=text(16, minLength=1), age=whole(0, 120), email_=of("^[a-z]{1,8}@[a-z]{2,6}\\.com$")),
+    "person": record(
+        name=text(16, minLength=1), age=whole(0, 120), email_=of("^[a-z]{1,8}@[a-z]{2,6}\\.com$")
+    ),
     "people": array(record(name=text(8), role=one("author", "editor", "reader")), 2, 1),
     "event": record(what=text(16), when=form("date"), where=maybe(text(10))),
     "place": record(name=text(12), at=PLACE, country=of("^[A-Z]{2}$")),
@@ -162,7 +112,9 @@ CALLS: dict[str, Schema] = {
     "play": record(song=text(12), by_=text(10), volume_=whole(0, 100)),
     "query_rows": record(table=SLUG, where_=table(text(6)), limit=whole(1, 100)),
     "create_issue": record(title=text(16), labels=array(one("bug", "docs", "idea")), assignee=maybe(text(8))),
-    "place_order": record(side=one("buy", "sell"), symbol=TICKER, size=number(0.01, 10), limit_=number(0, 999)),
+    "place_order": record(
+        side=one("buy", "sell"), symbol=TICKER, size=number(0.01, 10), limit_=number(0, 999)
+    ),
     "cancel_order": record(id=form("uuid"), reason_=text(12)),
     "route": record(start=PLACE, end=PLACE, by=one("car", "bike", "foot")),
     "translate": record(text=text(16), to=of("^[a-z]{2}$"), formal_=YES),
@@ -185,13 +137,19 @@ SETTINGS: dict[str, Schema] = {
     "server": record(host=form("ipv4"), port=whole(1, 65535), tls_=YES),
     "logging": record(level=one("debug", "info", "warning", "error"), file=maybe(text(10)), json=YES),
     "package": record(name=SLUG, version=VERSION, private_=YES, scripts_=table(text(8))),
-    "container": record(image=of("^[a-z]{2,6}:[0-9]\\.[0-9]$"), ports=array(whole(1, 9999), 2), env=table(text(6))),
-    "workflow": record(on=one("push", "tag"), jobs=table(record(runs=text(8), needs_=array(text(4), 2)), most=1)),
+    "container": record(
+        image=of("^[a-z]{2,6}:[0-9]\\.[0-9]$"), ports=array(whole(1, 9999), 2), env=table(text(6))
+    ),
+    "workflow": record(
+        on=one("push", "tag"), jobs=table(record(runs=text(8), needs_=array(text(4), 2)), most=1)
+    ),
     "compose": record(services=table(record(image=SLUG, restart_=one("no", "always")), most=1)),
     "editor": record(tab=one(2, 4, 8), theme=one("dark", "light"), rulers=array(whole(60, 120), 2)),
     "linter": record(rules=table(either(one("off", "warn", "error"), whole(0, 2)), "^[a-z]{2,6}$")),
     "cron": record(minute=whole(0, 59), hour=whole(0, 23), command=text(12)),
-    "database": record(url=of("^(pg|my)://[a-z]{1,6}/[a-z]{1,6}$"), pool=whole(1, 20), timeout=number(0.1, 30, 0.1)),
+    "database": record(
+        url=of("^(pg|my)://[a-z]{1,6}/[a-z]{1,6}$"), pool=whole(1, 20), timeout=number(0.1, 30, 0.1)
+    ),
     "cache": either(record(kind={"const": "none"}), record(kind={"const": "disk"}, size=whole(1, 999))),
     "flags": record(beta=YES, dark=YES, beta_users=array(whole(1, 999), 2)),
     "theme": record(primary=HEX, secondary=HEX, radius=whole(0, 32)),
@@ -224,7 +182,7 @@ STRUCTURES: dict[str, Schema] = {
     "matrix": array(array(whole(0, 9), 3, 3), 2, 2),
     "deep": record(a=record(b=record(c=record(d=record(e=YES))))),
     "deep_arrays": array(array(array(one(0, 1), 2), 2), 2),
-    "wide": record(**{letter: YES for letter in "abcdefghijkl"}),
+    "wide": record(**dict.fromkeys("abcdefghijkl", YES)),
     "all_optional": record(a_=YES, b_=LEVEL, c_=text(5), d_=COIN),
     "optional_between": record(a=YES, b_=LEVEL, c=YES, d_=COIN, e=YES),
     "map_of_numbers": table(whole(0, 99)),
@@ -252,7 +210,9 @@ STRUCTURES: dict[str, Schema] = {
     "tagged_in_array": array(
         either(record(op={"const": "add"}, n=whole(0, 9)), record(op={"const": "clear"})), 2, 1
     ),
-    "exactly_one": {"oneOf": [record(ok={"const": True}, value=LEVEL), record(ok={"const": False}, why=text(8))]},
+    "exactly_one": {
+        "oneOf": [record(ok={"const": True}, value=LEVEL), record(ok={"const": False}, why=text(8))]
+    },
     "all_of": {"allOf": [{"type": "integer", "minimum": 1}, {"maximum": 7}]},
     "all_of_records": {
         "allOf": [
@@ -275,7 +235,12 @@ STRUCTURES: dict[str, Schema] = {
         "description": "What the caller wants to know",
         **record(answer={**text(10), "description": "in a word", "examples": ["yes"], "default": "no"}),
     },
-    "only_required": {"type": "object", "required": ["a"], "properties": {"a": LEVEL}, "additionalProperties": False},
+    "only_required": {
+        "type": "object",
+        "required": ["a"],
+        "properties": {"a": LEVEL},
+        "additionalProperties": False,
+    },
     "nothing_allowed": {"type": "array", "maxItems": 0},
     "exact_length": {"type": "string", "minLength": 4, "maxLength": 4},
     "exact_count": array(YES, 3, 3),

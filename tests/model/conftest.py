@@ -5,23 +5,39 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import mlx_lm
 import platformdirs
 import pytest
 import pytest_asyncio
 
-from schemas.chat import ChatRequest, UserMessage
+from schemas.chat import ChatRequest
+from schemas.completion import Finish, TokenLogprob
 from schemas.errors import LlmError
-from worker.engine import starter
-from worker.engine.batch import Shape
+from schemas.messages import UserMessage
+from worker.engine import starter, weights
+from worker.engine.catalog import Catalog, Entry
 from worker.engine.engine import Engine
-from worker.engine.model import Model
-from worker.jobs import Done, Failed, Job, JobLane, Prepared, Text
+from worker.engine.model import Limits, Model
+from worker.engine.shape import Shape
+from worker.jobs import Arguments, Call, Done, Ended, Event, Failed, Job, JobLane, Prepared, Text, Thought
 
 Make = Callable[..., AbstractAsyncContextManager["Asker"]]
+
+SHAPE = Shape(
+    rows=13,
+    prefill_chunk=64,
+    prefix_bytes=1 << 26,
+    kv_bytes=1 << 31,
+    memory_limit=1 << 33,
+    idle_unload=0,
+    step_limit=120,
+    default_max_tokens=64,
+    wired_limit=False,
+)
 
 
 @pytest.fixture(scope="session")
@@ -30,20 +46,71 @@ def folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def model(folder: Path) -> Model:
-    return Model(starter.NAME, folder, 64)
+def entry(folder: Path) -> Entry:
+    size = (folder / "model.safetensors").stat().st_size
+    return Entry(starter.NAME, ("starter",), folder, context=8192, bytes=size, preload=True)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came back for one job: the pieces as they came, and its end."""
+@pytest.fixture(scope="session")
+def model(entry: Entry) -> Model:
+    return Model(entry, Limits(SHAPE.rows, SHAPE.kv_bytes, SHAPE.default_max_tokens))
 
-    pieces: list[str]
-    end: Done | Failed
+
+@pytest.fixture(scope="session")
+def net(entry: Entry) -> Any:
+    """The weights alone, for what mlx_lm makes of them by itself."""
+    return weights.load(entry, trust_remote_code=False).net
+
+
+@pytest.fixture(scope="session")
+def alone(net: Any, model: Model) -> Callable[[Prepared], str]:
+    """The answer that mlx_lm gives to a prompt by itself, greedily."""
+    return lambda work: mlx_lm.generate(net, model.tokenizer, work.prompt, max_tokens=work.max_tokens)
+
+
+@dataclass
+class Choice:
+    """One choice, put together from its events."""
+
+    pieces: list[str] = field(default_factory=list)
+    thoughts: str = ""
+    calls: list[list[str]] = field(default_factory=list)  # id, name, arguments
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    finish: Finish | None = None
 
     @property
     def text(self) -> str:
         return "".join(self.pieces)
+
+    def take(self, event: Event) -> None:
+        match event:
+            case Text(text, _, logprobs):
+                self.pieces.append(text)
+                self.logprobs.extend(logprobs)
+            case Thought(text):
+                self.thoughts += text
+            case Call(call_id, name):
+                self.calls.append([call_id, name, ""])
+            case Arguments(text, index):
+                self.calls[index][2] += text
+            case Ended(finish):
+                self.finish = finish
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one job: its choices, and its end."""
+
+    choices: list[Choice]
+    end: Done | Failed
+
+    @property
+    def pieces(self) -> list[str]:
+        return self.choices[0].pieces
+
+    @property
+    def text(self) -> str:
+        return self.choices[0].text
 
     @property
     def done(self) -> Done:
@@ -63,15 +130,20 @@ class Asker:
         self.engine = engine
         self._ids = map("job-{}".format, itertools.count(1))
 
+    @property
+    def batch(self) -> Any:
+        """The default model's batch, for tests that look inside."""
+        return self.engine._residents._here[self.engine.catalog.default.name].batch
+
     async def work(self, *texts: str, **fields: Any) -> Prepared:
-        messages = [UserMessage(content=text) for text in texts]
-        return await self.engine.prepare(ChatRequest(messages=messages, **fields))
+        fields.setdefault("messages", [UserMessage(content=text) for text in texts])
+        return await self.engine.prepare(ChatRequest(**fields))
 
     async def idle(self) -> None:
         """Commands are carried out in their order: once a later job is done, a cancellation is."""
         await self("Hi", temperature=0, max_tokens=1)
         engine = self.engine
-        assert (engine.running, engine.waiting, len(engine._batch)) == (0, 0, 0)
+        assert (engine.running, engine.waiting, self.batch.jobs) == (0, 0, set())
         assert not engine._runs
         assert not engine._submitted
 
@@ -79,27 +151,26 @@ class Asker:
         return Job(next(self._ids), lane, work)
 
     async def run(self, work: Prepared, lane: JobLane = "norm") -> Answer:
-        pieces: list[str] = []
+        choices = [Choice() for _ in range(work.choices)]
         async with self.engine.run(self.job(work, lane)) as run:
             while True:
                 event = await run.next()
-                if isinstance(event, Text):
-                    pieces.append(event.text)
-                elif event is not None:
-                    return Answer(pieces, event)
+                assert event is not None
+                if isinstance(event, Done | Failed):
+                    return Answer(choices, event)
+                choices[event.choice].take(event)
 
     async def __call__(self, *texts: str, **fields: Any) -> Answer:
         return await self.run(await self.work(*texts, **fields))
 
 
 @pytest.fixture(scope="session")
-def make_engine(folder: Path) -> Make:
+def make_engine(entry: Entry) -> Make:
+    """An engine of so many slots and one row more for chat; other entries and figures of its shape by name."""
+
     @asynccontextmanager
-    async def make(slots: int) -> AsyncIterator[Asker]:
-        shape = Shape(
-            rows=slots + 1, prefill_rows=2, prefill_chunk=64, prefix_bytes=1 << 26, wired_limit=False
-        )
-        engine = Engine(starter.NAME, folder, shape, 1, 64)
+    async def make(slots: int, *others: Entry, **shape: Any) -> AsyncIterator[Asker]:
+        engine = Engine(Catalog([entry, *others]), replace(SHAPE, rows=slots + 1, **shape), 1)
         await engine.start()
         try:
             yield Asker(engine)

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
-import mlx_lm
 import pytest
 
 from schemas.chat import JsonSchema, JsonSchemaFormat
-from schemas.errors import Unavailable
-from worker.engine.engine import Engine
+from schemas.errors import ContextLengthExceeded, Unavailable
+from worker.engine.kv import measure, nbytes
 from worker.engine.model import Model
-from worker.jobs import Done, Failed, Text
+from worker.jobs import Done, Failed, Prepared, Text
+
+
+
+Alone = Callable[[Prepared], str]
 
 QUESTIONS = [
     "What is the capital of France?",
@@ -26,42 +29,40 @@ LONG = {"temperature": 0, "max_tokens": 500, "logit_bias": {"0": -100, "2": -100
 
 
 @contextmanager
-def watched(engine: Engine) -> Iterator[list[int]]:
+def watched(ask: Any) -> Iterator[list[int]]:
     """How many rows each decode step computed together."""
-    generator = engine._batch._generator
-    real, sizes = generator.next, []
+    decoder = ask.batch._decoder
+    real, sizes = decoder.step, []
 
     def counted() -> Any:
-        prompts, responses = real()
-        sizes.append(len(responses))
-        return prompts, responses
+        sizes.append(len(decoder.rows))
+        return real()
 
-    generator.next = counted
+    decoder.step = counted
     try:
         yield sizes
     finally:
-        del generator.next
+        del decoder.step
 
 
 class TestBatch:
     async def test_four_chats_at_once_are_one_batch_and_each_is_as_if_alone(
-        self, ask: Any, model: Model
+        self, ask: Any, alone: Alone
     ) -> None:
         works = [await ask.work(text, temperature=0, max_tokens=20) for text in QUESTIONS]
-        with watched(ask.engine) as sizes:
+        with watched(ask) as sizes:
             answers = await asyncio.gather(*(ask.run(work, "chat") for work in works))
         assert max(sizes) == 4
         for work, answer in zip(works, answers, strict=True):
-            alone = mlx_lm.generate(model.weights, model.tokenizer, work.prompt, max_tokens=20)
-            assert answer.text == alone
+            assert answer.text == alone(work)
 
-    async def test_a_row_joins_while_others_are_decoded(self, ask: Any, model: Model) -> None:
+    async def test_a_row_joins_while_others_are_decoded(self, ask: Any, alone: Alone) -> None:
         work = await ask.work(QUESTIONS[0], temperature=0, max_tokens=12)
         async with ask.engine.run(ask.job(await ask.work(QUESTIONS[2], **LONG))) as run:
             assert isinstance(await run.next(), Text)
             answer = await ask.run(work)
             assert not any(isinstance(event, Done | Failed) for event in _now(run.events))
-        assert answer.text == mlx_lm.generate(model.weights, model.tokenizer, work.prompt, max_tokens=12)
+        assert answer.text == alone(work)
 
     async def test_a_shared_head_changes_nothing_but_the_work(self, ask: Any) -> None:
         """What prompts begin with is computed once; the answer and its counts are the same."""
@@ -72,9 +73,10 @@ class TestBatch:
         alone = [await ask.run(work) for work in (plain, other)]
         together = await asyncio.gather(*map(ask.run, shared))
         assert [answer.text for answer in together] == [alone[0].text, alone[1].text, alone[0].text]
-        usage = together[0].done.usage
-        assert usage.prompt_tokens == alone[0].done.usage.prompt_tokens == len(plain.prompt)
-        assert usage.prompt_tokens_details.cached_tokens == len(head)
+        usages = [answer.done.usage for answer in together]
+        assert usages[0].prompt_tokens == alone[0].done.usage.prompt_tokens == len(plain.prompt)
+        # The first computes it, for all that come after.
+        assert [usage.prompt_tokens_details.cached_tokens for usage in usages] == [0, len(head), len(head)]
 
     async def test_penalties_count_a_shared_head_as_prompt(self, ask: Any) -> None:
         fields = {"temperature": 0, "max_tokens": 12, "presence_penalty": 2.0, "repetition_penalty": 1.3}
@@ -176,6 +178,15 @@ class TestCharacters:
 
 
 class TestCancel:
+    async def test_a_prompt_on_its_way_is_left_within_one_chunk(self, make_engine: Callable[..., Any]) -> None:
+        async with make_engine(slots=1) as ask:
+            long = await ask.work("word " * 2000, temperature=0, max_tokens=5)
+            chunks = -(-len(long.prompt) // ask.engine._shape.prefill_chunk)
+            async with ask.engine.run(ask.job(long)):
+                await _until(lambda: ask.batch.prompting == 1)
+            await ask.idle()
+            assert ask.engine.counters.steps < chunks / 2
+
     async def test_leaving_frees_the_row(self, make_engine: Callable[..., Any]) -> None:
         async with make_engine(slots=1) as ask:
             long, short = await ask.work("Hi", **LONG), await ask.work("Hi", temperature=0, max_tokens=3)
@@ -214,11 +225,58 @@ class TestCancel:
                 await ask.run(work)
 
 
+async def _until(condition: Callable[[], bool]) -> None:
+    """The engine's thread tells nobody that a prompt has begun."""
+    while not condition():
+        await asyncio.sleep(0)
+
+
 async def _end(run: Any) -> Done | Failed:
     while True:
         event = await run.next()
-        if not isinstance(event, Text):
+        if isinstance(event, Done | Failed):
             return event
+
+
+class TestMemory:
+    """KV state has a budget in bytes: what does not fit now waits, what never fits is refused at once."""
+
+    KV = 8 * 2**20  # about half a row of the starter model: 46 KB a token, 256 tokens to spare
+
+    async def test_what_never_fits_is_refused(self, make_engine: Callable[..., Any]) -> None:
+        async with make_engine(slots=4, kv_bytes=2 * self.KV) as ask:
+            with pytest.raises(ContextLengthExceeded) as caught:
+                await ask.work("Hi", max_tokens=1000)
+            assert caught.value.code == "context_length_exceeded"
+            with pytest.raises(ContextLengthExceeded):
+                await ask.work("Hi", max_tokens=20, n=2)
+            assert (await ask("Hi", max_tokens=2)).done
+
+    async def test_what_does_not_fit_now_waits(self, make_engine: Callable[..., Any], net: Any) -> None:
+        row = measure(net)(1, 60)
+        async with make_engine(slots=4, kv_bytes=2 * row) as ask:
+            works = [await ask.work(text, temperature=0, max_tokens=12) for text in QUESTIONS]
+            with watched(ask) as sizes:
+                answers = await asyncio.gather(*map(ask.run, works))
+            assert [answer.done.finish for answer in answers].count("length") >= 2
+            assert max(sizes) == 2
+
+    async def test_the_budget_is_what_the_caches_take(self, make_engine: Callable[..., Any], net: Any) -> None:
+        """Of every step, the state of all rows together; mlx's own growth is part of the price."""
+        cost, held = measure(net), []
+        async with make_engine(slots=4) as ask:
+            works = [await ask.work(text * 40, temperature=0, max_tokens=300) for text in QUESTIONS]
+            decoder = ask.batch._decoder
+            real = decoder.step
+
+            def step() -> Any:
+                held.append((len(decoder.rows), nbytes(decoder._state)))
+                return real()
+
+            decoder.step = step
+            await asyncio.gather(*map(ask.run, [dataclasses.replace(work, max_tokens=20) for work in works]))
+        widest = max(len(work.prompt) for work in works) + 20
+        assert all(size <= cost(rows, widest) for rows, size in held)
 
 
 async def test_work_is_counted(ask: Any) -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from schemas.chat import JsonObjectFormat
 from schemas.errors import BadRequest, EngineFailed
-from worker.engine.batch import Shape
-from worker.engine.engine import Engine
+from worker.engine.batch import Batch
 from worker.engine.grammar import Guide
 
 QUESTIONS = ["What is the capital of France?", "Name three colours."]
@@ -19,17 +18,18 @@ LONG = {"temperature": 0, "max_tokens": 500, "logit_bias": {"0": -100, "2": -100
 
 class TestFailure:
     async def test_a_step_that_fails_fails_its_rows_and_no_others(
-        self, ask: Any, monkeypatch: pytest.MonkeyPatch
+        self, ask: Any
     ) -> None:
         works = [await ask.work(text, **LONG) for text in QUESTIONS]
-        real, calls = ask.engine._batch._generator.next, iter(range(1_000))
+        decoder, calls = ask.batch._decoder, iter(range(1_000))
+        real = decoder.step
 
         def once() -> Any:
             if next(calls) == 4:
                 raise RuntimeError("[metal] command buffer execution failed")
             return real()
 
-        ask.engine._batch._generator.next = once  # the batch is thrown away, and this with it
+        decoder.step = once  # the batch is thrown away, and this with it
         answers = await asyncio.gather(*map(ask.run, works))
         for answer in answers:
             assert isinstance(answer.error, EngineFailed)
@@ -41,14 +41,14 @@ class TestFailure:
         self, ask: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         good, bad = [await ask.work(text, temperature=0, max_tokens=5) for text in QUESTIONS]
-        real = type(ask.engine._batch).insert
+        real = Batch.insert
 
         def insert(batch: Any, job: Any, submitted: float) -> None:
             if job.work is bad:
                 raise ValueError("no")
             real(batch, job, submitted)
 
-        monkeypatch.setattr(type(ask.engine._batch), "insert", insert)
+        monkeypatch.setattr(Batch, "insert", insert)
         fine, failed = await asyncio.gather(ask.run(good), ask.run(bad))
         assert fine.done.finish == "length"
         assert isinstance(failed.error, EngineFailed)
@@ -61,18 +61,12 @@ class TestFailure:
         free = await ask.work(QUESTIONS[0], temperature=0)
 
         class Lost:
-            """A matcher that knows none of the tokens that come."""
-
-            def __init__(self, real: Any) -> None:
-                self._real = real
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(self._real, name)
-
-            def is_stopped(self) -> bool:
-                return False
+            """A matcher whose grammar's machine has given up."""
 
             def consume_token(self, token: int) -> bool:
+                return False
+
+            def is_stopped(self) -> bool:
                 return False
 
             def is_error(self) -> bool:
@@ -81,24 +75,13 @@ class TestFailure:
             def get_error(self) -> str:
                 return "lost"
 
-        real = Guide.__call__
+        def take(guide: Any, token: int) -> None:
+            guide.matcher = Lost()
 
-        def call(guide: Any, tokens: Any, logits: Any) -> Any:
-            logits = real(guide, tokens, logits)
-            if not isinstance(guide._matcher, Lost):
-                guide._matcher = Lost(guide._matcher)
-            return logits
-
-        monkeypatch.setattr(Guide, "__call__", call)
-        monkeypatch.setattr("worker.engine.grammar.fill_next_token_bitmask", lambda matcher, mask: None)
+        monkeypatch.setattr(Guide, "take", take)
         lost, fine = await asyncio.gather(ask.run(guided), ask.run(free))
         assert isinstance(lost.error, BadRequest)
         assert lost.error.message == "The JSON Schema cannot be enforced: lost"
         assert lost.text == ""
         assert fine.text == "The capital of France is Paris."
         await ask.idle()
-
-    async def test_a_model_that_cannot_be_loaded_says_so(self, tmp_path: Any) -> None:
-        engine = Engine("none", tmp_path, Shape(2, 1, 64, 0, False), 1, 64)
-        with pytest.raises(EngineFailed, match="could not be loaded"):
-            await engine.start()

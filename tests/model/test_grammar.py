@@ -7,8 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from schemas.chat import ChatRequest, JsonObjectFormat, JsonSchema, JsonSchemaFormat, UserMessage
+from schemas.chat import ChatRequest, JsonObjectFormat, JsonSchema, JsonSchemaFormat
 from schemas.errors import BadRequest
+from schemas.messages import UserMessage
 from worker.engine.model import Model
 
 TEXT = {"type": "string", "maxLength": 12}
@@ -152,8 +153,8 @@ async def test_any_object(ask: Any) -> None:
         assert answer.text.startswith("{")
 
 
-async def test_no_bias_revives_what_the_grammar_forbids(ask: Any) -> None:
-    [moon] = ask.engine.model.tokenizer.encode(" moon")
+async def test_no_bias_revives_what_the_grammar_forbids(ask: Any, model: Model) -> None:
+    [moon] = model.tokenizer.encode(" moon")
     answer = await ask(
         "Hi", response_format=wanted(SCHEMAS["boolean"]), logit_bias={str(moon): 100}, max_tokens=20
     )

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from worker.engine.sampling import processors, sampler
+from worker.engine.model import Model
+from worker.engine.sampling import Draw, adjust, draw
 from worker.jobs import Sampling
 
 import mlx.core as mx  # isort: skip  (after worker.engine, which puts the BLAS in place)
@@ -17,58 +18,61 @@ LOGITS = [2.0, -1.0, 0.5, 3.0, -2.0, 0.0]
 PROMPT = [3, 1]
 
 
-def logprobs(logits: Sequence[float] = LOGITS) -> mx.array:
-    row = mx.array([logits])
-    return row - mx.logsumexp(row, axis=-1, keepdims=True)
+def one(answer: Sequence[int] = (), choice: int = 0, **settings: Any) -> Draw:
+    row = Draw(Sampling(**settings), PROMPT, choice)
+    for token in answer:
+        row.take(token)
+    return row
 
 
-def processed(answer: Sequence[int], **settings: Any) -> list[float]:
-    logits = mx.array([LOGITS])
-    for process in processors(Sampling(**settings), len(PROMPT)):
-        logits = process(mx.array([*PROMPT, *answer]), logits)
-    assert logits.shape == (1, VOCABULARY)
-    found: list[float] = logits[0].tolist()
-    return found
+def adjusted(answer: Sequence[int], **settings: Any) -> list[float]:
+    """The logits of the row in the middle; those beside it ask for nothing and stay as they are."""
+    logits = adjust(mx.array([LOGITS] * 3), [one(), one(answer, **settings), one([0, 1])])
+    rows: list[list[float]] = logits.tolist()
+    assert rows[0] == rows[2] == LOGITS
+    return rows[1]
 
 
 def drawn(count: int, **settings: Any) -> list[int]:
-    draw = sampler(Sampling(**settings), VOCABULARY)
-    return [int(draw(logprobs()).item()) for _ in range(count)]
+    """So many tokens of one row, in the company of a cold and of a hot one."""
+    rows = [one(temperature=0), one(**settings), one(temperature=5.0, top_k=3)]
+    logits = mx.array([LOGITS] * 3)
+    return [int(draw(logits, rows)[1].item()) for _ in range(count)]
 
 
-class TestProcessors:
-    def test_the_defaults_need_none(self) -> None:
-        assert processors(Sampling(), 2) == []
+class TestAdjust:
+    def test_the_defaults_change_nothing(self) -> None:
+        assert adjusted([0, 1]) == LOGITS
 
     def test_presence_counts_a_token_of_the_answer_once(self) -> None:
-        assert processed([0, 0, 2], presence_penalty=0.5) == [1.5, -1.0, 0.0, 3.0, -2.0, 0.0]
+        assert adjusted([0, 0, 2], presence_penalty=0.5) == [1.5, -1.0, 0.0, 3.0, -2.0, 0.0]
 
     def test_frequency_counts_each_time(self) -> None:
-        assert processed([0, 0, 2], frequency_penalty=0.5) == [1.0, -1.0, 0.0, 3.0, -2.0, 0.0]
+        assert adjusted([0, 0, 2], frequency_penalty=0.5) == [1.0, -1.0, 0.0, 3.0, -2.0, 0.0]
 
     def test_both_add_up(self) -> None:
-        found = processed([0, 0, 2], presence_penalty=0.25, frequency_penalty=0.5)
+        found = adjusted([0, 0, 2], presence_penalty=0.25, frequency_penalty=0.5)
         assert found == [0.75, -1.0, -0.25, 3.0, -2.0, 0.0]
 
     def test_a_negative_penalty_is_a_reward(self) -> None:
-        assert processed([1], presence_penalty=-2.0)[1] == 1.0
+        assert adjusted([1], presence_penalty=-2.0)[1] == 1.0
 
     def test_they_leave_the_prompt_alone(self) -> None:
-        assert processed([], presence_penalty=2.0, frequency_penalty=2.0) == LOGITS
+        assert adjusted([], presence_penalty=2.0, frequency_penalty=2.0) == LOGITS
 
     def test_repetition_shrinks_prompt_and_answer_alike(self) -> None:
         """Above zero divided, below zero multiplied; a token twice is changed once."""
-        assert processed([0, 0], repetition_penalty=2.0) == [1.0, -2.0, 0.5, 1.5, -2.0, 0.0]
+        assert adjusted([0, 0], repetition_penalty=2.0) == [1.0, -2.0, 0.5, 1.5, -2.0, 0.0]
 
     def test_a_bias_is_added(self) -> None:
-        assert processed([], logit_bias=((1, 5.0), (4, -100.0))) == [2.0, 4.0, 0.5, 3.0, -102.0, 0.0]
+        assert adjusted([], logit_bias=((1, 5.0), (4, -100.0))) == [2.0, 4.0, 0.5, 3.0, -102.0, 0.0]
 
     def test_a_bias_counts_after_the_penalties(self) -> None:
-        found = processed([0], repetition_penalty=2.0, presence_penalty=0.5, logit_bias=((0, 1.0),))
+        found = adjusted([0], repetition_penalty=2.0, presence_penalty=0.5, logit_bias=((0, 1.0),))
         assert found[0] == 2.0 / 2.0 - 0.5 + 1.0
 
 
-class TestSamplers:
+class TestDraw:
     @pytest.mark.parametrize("temperature", [0.0, 1e-9])
     def test_cold_is_greedy(self, temperature: float) -> None:
         assert set(drawn(20, temperature=temperature)) == {3}
@@ -82,11 +86,16 @@ class TestSamplers:
 
     def test_little_mass_of_many_tokens_still_leaves_one(self) -> None:
         """A sum over a real vocabulary is not exactly 1: nothing at all would be left of it."""
-        row = mx.zeros((1, 150_000)).at[:, 5].add(9.0)
-        row = row - mx.logsumexp(row, axis=-1, keepdims=True)
+        logits = mx.zeros((1, 150_000)).at[:, 5].add(9.0)
         for top_p in (0.0, 1e-6, 1e-4, 1e-3, 2e-3):
-            draw = sampler(Sampling(temperature=1.0, top_p=top_p), 150_000)
-            assert {int(draw(row).item()) for _ in range(10)} == {5}
+            row = one(temperature=1.0, top_p=top_p)
+            assert {int(draw(logits, [row]).item()) for _ in range(10)} == {5}
+
+    def test_what_is_forbidden_is_never_drawn(self) -> None:
+        logits = mx.full((2, 1_000), -mx.inf).at[:, 7].add(mx.inf)
+        logits[:, 7] = -50.0
+        rows = [one(temperature=2.0), one(temperature=2.0, top_p=0.9, top_k=50)]
+        assert {token for _ in range(20) for token in draw(logits, rows).tolist()} == {7}
 
     def test_top_k_keeps_that_many(self) -> None:
         assert set(drawn(300, temperature=2.0, top_k=2, seed=1)) == {3, 0}
@@ -117,15 +126,18 @@ class TestSamplers:
     def test_another_seed_draws_otherwise(self) -> None:
         assert drawn(20, temperature=2.0, seed=1) != drawn(20, temperature=2.0, seed=2)
 
-    def test_rows_with_equal_settings_share_a_sampler(self) -> None:
-        """One call for the whole batch instead of one per row."""
-        one, other = (sampler(Sampling(temperature=0.7, top_p=0.9), VOCABULARY) for _ in range(2))
-        assert one is other
-        assert sampler(Sampling(temperature=0), 5) is sampler(Sampling(temperature=0.0, top_p=0.5), 5)
+    def test_each_choice_has_random_numbers_of_its_own(self) -> None:
+        logits = mx.zeros((3, VOCABULARY))
+        rows = [one(choice=choice, seed=1) for choice in (0, 1, 0)]
+        first, second, again = zip(*(draw(logits, rows).tolist() for _ in range(20)), strict=True)
+        assert first == again != second
 
-    def test_a_seeded_row_shares_with_nobody(self) -> None:
-        one, other = (sampler(Sampling(seed=1), VOCABULARY) for _ in range(2))
-        assert one is not other
+    def test_company_changes_nothing(self) -> None:
+        """Whether others are greedy, cut or free: a seeded row draws the same."""
+        logits = mx.array([LOGITS])
+        for settings in ({"seed": 3}, {"seed": 3, "top_p": 0.9}):
+            row = one(temperature=2.0, **settings)
+            assert [int(draw(logits, [row]).item()) for _ in range(30)] == drawn(30, temperature=2.0, **settings)
 
 
 STORY = "Tell me a story about a fox."
@@ -140,9 +152,9 @@ class TestText:
         other = await ask(STORY, temperature=1.0, seed=8, max_tokens=24)
         assert other.text != alone.text
 
-    async def test_a_large_bias_always_and_its_opposite_never(self, ask: Any) -> None:
-        moon, paris = ask.engine.model.tokenizer.encode(" moon")[0], " Paris"
-        [paris_id] = ask.engine.model.tokenizer.encode(paris)
+    async def test_a_large_bias_always_and_its_opposite_never(self, ask: Any, model: Model) -> None:
+        moon, paris = model.tokenizer.encode(" moon")[0], " Paris"
+        [paris_id] = model.tokenizer.encode(paris)
         always = await ask("Hi", temperature=1.0, max_tokens=6, logit_bias={str(moon): 100})
         assert always.text.strip().split() == ["moon"] * 6
         question = "What is the capital of France?"
@@ -158,8 +170,8 @@ class TestText:
         )
         assert first.text == greedy.text
 
-    async def test_a_penalty_ends_a_repetition(self, ask: Any) -> None:
-        [moon] = ask.engine.model.tokenizer.encode(" moon")
+    async def test_a_penalty_ends_a_repetition(self, ask: Any, model: Model) -> None:
+        [moon] = model.tokenizer.encode(" moon")
         forced = {"temperature": 0, "max_tokens": 24, "logit_bias": {str(moon): 20}}
         plain, penalised = await asyncio.gather(
             ask("Hi", **forced), ask("Hi", **forced, frequency_penalty=2.0)

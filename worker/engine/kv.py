@@ -10,10 +10,12 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.models.cache import CacheList, make_prompt_cache
 
+from worker.jobs import Job
+
 KvState = list[Any]
 
-# mlx_lm's caches grow by so many tokens at a time.
-_STEP = 256
+# mlx_lm's caches are up to so many tokens longer than what is in them.
+_SPARE = 256
 
 
 def fresh(weights: Any) -> KvState:
@@ -51,10 +53,15 @@ class KvCost:
         self._layers = layers
 
     def __call__(self, rows: int, width: int) -> int:
-        padded = -(-width // _STEP) * _STEP
+        padded = width + _SPARE
         return rows * sum(
             layer.fixed + layer.per_token * min(padded, layer.window or padded) for layer in self._layers
         )
+
+
+def shape_of(jobs: Sequence[Job]) -> tuple[int, int]:
+    """Rows and width of a batch of these jobs."""
+    return sum(job.work.choices for job in jobs), max(job.work.width for job in jobs)
 
 
 def measure(weights: Any) -> KvCost:

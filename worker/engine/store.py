@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import huggingface_hub
-from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from schemas.errors import NotFound, Unavailable
 from worker.engine import starter
+from worker.wanted import Wanted, canonical, is_path, name_of
 
-_ALIASES = {"starter": starter.NAME}
 _FILES = ["*.json", "*.safetensors", "*.py", "*.model", "*.tiktoken", "*.txt", "*.jinja"]
 
 
@@ -25,24 +26,14 @@ class Located:
     folder: Path
 
 
-def canonical(name: str) -> str:
-    return _ALIASES.get(name, name)
-
-
-def locate(name: str, cache: Path) -> Located | None:
+def locate(source: str, cache: Path) -> Located | None:
     """Find a model without the network: a folder, the starter model, or a repository fetched before."""
-    own = canonical(name)
-    aliases = tuple(alias for alias, target in _ALIASES.items() if target == own)
-    folder = _folder(own, cache)
-    return Located(Path(own).name if _is_path(own) else own, aliases, folder) if folder else None
-
-
-def _is_path(name: str) -> bool:
-    return name.startswith((".", "/", "~"))
+    folder = _folder(canonical(source), cache)
+    return Located(*name_of(source), folder) if folder else None
 
 
 def _folder(name: str, cache: Path) -> Path | None:
-    if _is_path(name):
+    if is_path(name):
         folder = Path(name).expanduser().resolve()
         return folder if (folder / "config.json").is_file() else None
     if name == starter.NAME:
@@ -62,7 +53,7 @@ def fetch(name: str, cache: Path) -> Located:
     if (located := locate(name, cache)) is not None:
         return located
     own = canonical(name)
-    if _is_path(own):
+    if is_path(own):
         raise NotFound(f"There is no model folder with a config.json at {own}.", code="model_not_found")
     if own == starter.NAME:
         _fetch_starter(cache)
@@ -83,6 +74,12 @@ def _fetch_starter(cache: Path) -> None:
 def _fetch_from_hub(name: str) -> None:
     try:
         huggingface_hub.snapshot_download(name, allow_patterns=_FILES)
+    except GatedRepoError:
+        raise Unavailable(
+            f"The Hugging Face hub gives {name} only to those who accepted its terms: accept them on its page "
+            "and set HF_TOKEN.",
+            code="model_unavailable",
+        ) from None
     except RepositoryNotFoundError:
         raise NotFound(
             f"The Hugging Face hub has no model {name}; check the name.", code="model_not_found"
@@ -95,10 +92,16 @@ def _fetch_from_hub(name: str) -> None:
         raise Unavailable(reason, code="model_unavailable") from error
 
 
-def local(cache: Path) -> list[Located]:
-    """Every model on this disk that the worker could serve."""
-    names = [starter.NAME, *_hub_models()]
-    return [located for name in names if (located := locate(name, cache)) is not None]
+def local(wanted: Iterable[Wanted], cache: Path) -> list[Located]:
+    """Every model on this disk that the worker could serve: the configured ones by their names there, then others."""
+    found = [
+        Located(one.name, one.aliases, located.folder)
+        for one in wanted
+        if (located := locate(one.source, cache)) is not None
+    ]
+    known = {located.folder for located in found}
+    others = [locate(name, cache) for name in (starter.NAME, *_hub_models())]
+    return found + [located for located in others if located is not None and located.folder not in known]
 
 
 def _hub_models() -> list[str]:

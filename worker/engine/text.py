@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from schemas.completion import TokenLogprob
 from worker.engine.calls import CallReader, Part, Said, overlap
@@ -145,11 +145,11 @@ class Transcript:
         self._stops = Stops(form.stops)
         self._plain = not (form.think or form.calls or form.stops)
         self._logprobs = Logprobs()
-        self._length = 0  # of the text so far, shown or not
-        self._content = 0  # where the text begins that is no thought
-        self._shown = 0  # up to here the text is shown or left out for good; from here it is held back
-        self._blank = ""  # white space that is shown only if no call follows
         self._tokens = 0
+        self._length = 0  # of the text so far, shown or not
+        self._content = 0  # where in it the thoughts are over
+        self._said = 0  # where in it ends what the stop strings have seen
+        self._blank = ""  # white space that is shown only if no call follows
         self.thoughts = 0  # tokens spent on them, marks included
         self.called = False
 
@@ -167,32 +167,101 @@ class Transcript:
             return []
         self._detokenizer.add_token(token)
         segment = self._detokenizer.last_segment
+        self._tokens += 1
         if logprob is not None:
             self._logprobs.add(self._length, segment, logprob)
-        self._tokens += 1
-        self._length += len(segment)
-        if self._plain:
-            return self._text(self._length - len(segment), segment)
-        return _joined(self._pieces(segment))
+        return self._take(segment)
 
     def end(self) -> list[Piece]:
         """The rest. A character whose last bytes never came is left out rather than shown broken."""
         if self.stopped:
             return []
         self._detokenizer.finalize()
-        segment = self._detokenizer.last_segment.rstrip(BROKEN)
-        self._length += len(segment)
-        pieces = self._pieces(segment)
+        pieces = self._take(self._detokenizer.last_segment.rstrip(BROKEN))
         if self._thoughts is not None:
             thought, text = self._thoughts.end()
-            pieces += self._thought(thought) + self._follow(text)
-        for part in self._calls.end() if self._calls is not None else []:
-            pieces += self._part(part)
-        return _joined(pieces + self._flush())
+            pieces += [*self._thought(thought), *self._follow(text)]
+        if self._calls is not None:
+            pieces += self._parts(self._calls.end())
+        return _joined([*pieces, *self._flush(), *self._text(self._said - len(self._blank), self._blank)])
 
-    def _pieces(self, segment: str) -> list[Piece]:
-        if self._thoughts is None:
-            return self._follow(segment)
-        thought, text = self._thoughts.push(segment)
-        if self._thoughts.touched:
+    def _take(self, segment: str) -> list[Piece]:
+        self._length += len(segment)
+        if self._plain:
+            return self._text(self._length - len(segment), segment)
+        return _joined(
+            self._follow(segment) if self._thoughts is None else self._think(self._thoughts, segment)
+        )
+
+    def _think(self, thoughts: Thoughts, segment: str) -> list[Piece]:
+        thought, text = thoughts.push(segment)
+        if thoughts.touched:
             self.thoughts = self._tokens
+        if thoughts.inside:
+            self._logprobs.take(0, self._length)
+        if thoughts.over:
+            self._thoughts, self._content = None, self._length - len(text)
+        return [*self._thought(thought), *self._follow(text)]
+
+    def _thought(self, text: str) -> list[Piece]:
+        return [Thought(text, self._choice)] if text else []
+
+    def _follow(self, text: str) -> list[Piece]:
+        """What is no thought."""
+        if not text:
+            return []
+        if self._calls is None:
+            return self._say(self._length - len(text), text)
+        return self._parts(self._calls.push(text))
+
+    def _parts(self, parts: list[Part]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for part in parts:
+            if self.stopped:
+                break
+            if isinstance(part, Said):
+                pieces += self._say(self._content + part.at, part.text)
+                continue
+            if isinstance(part, Call):
+                pieces += self._flush()
+                self._blank, self.called = "", True
+            pieces.append(part)
+        return pieces
+
+    def _say(self, at: int, text: str) -> list[Piece]:
+        begin = at - len(self._stops.held)
+        self._said = at + len(text)
+        return self._show(begin, self._stops.push(text))
+
+    def _flush(self) -> list[Piece]:
+        """No stop string can come of what was held back for one."""
+        return self._show(self._said - len(self._stops.held), self._stops.flush())
+
+    def _show(self, at: int, text: str) -> list[Piece]:
+        at, text = at - len(self._blank), self._blank + text
+        cut = len(text) if self._calls is None or self.stopped else len(text.rstrip())
+        self._blank = text[cut:]
+        return self._text(at, text[:cut])
+
+    def _text(self, at: int, text: str) -> list[Piece]:
+        return [Text(text, self._choice, self._logprobs.take(at, at + len(text)))] if text else []
+
+
+def _joined(pieces: list[Piece]) -> list[Piece]:
+    """Neighbours of one kind in one piece."""
+    if len(pieces) < 2:
+        return pieces
+    joined = pieces[:1]
+    for piece in pieces[1:]:
+        match joined[-1], piece:
+            case Text() as last, Text():
+                joined[-1] = replace(
+                    last, text=last.text + piece.text, logprobs=last.logprobs + piece.logprobs
+                )
+            case Thought() as last, Thought():
+                joined[-1] = replace(last, text=last.text + piece.text)
+            case Arguments() as last, Arguments():
+                joined[-1] = replace(last, text=last.text + piece.text)
+            case _:
+                joined.append(piece)
+    return joined

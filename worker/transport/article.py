@@ -80,9 +80,9 @@ class Analyst:
         loaded = await self._recipes.get(address.recipe)
         recipe = loaded.recipe
         await self._check_model(recipe)
-        work = await self._engine.prepare(recipe.request(article), loaded.head)
+        work = await self._engine.prepare(recipe.request(article), await self._recipes.head(loaded))
         text, done = await self._infer(msg, work, address.lane)
-        analysis = self._compose(msg, name, address.recipe, recipe, article, text, done)
+        analysis = self._compose(msg, name, address.recipe, recipe, article, work.model, text, done)
         await self._ledger.analysis(address.token, analysis, replace=replace)
         log.info(
             "article",
@@ -99,7 +99,11 @@ class Analyst:
             return
         if await self._board.anyone_serves(recipe.model):
             raise Unavailable(f"Another worker serves the recipe's model `{recipe.model}`.")
-        raise NotFound(f"No worker serves the recipe's model `{recipe.model}`.", code="model_not_found")
+        try:
+            self._engine.catalog.find(recipe.model)  # faulty: the engine says why, and the article waits
+        except NotFound:
+            sentence = f"No worker serves the recipe's model `{recipe.model}`."
+            raise NotFound(sentence, code="model_not_found") from None
 
     async def _infer(self, msg: Msg, work: Prepared, lane: str) -> tuple[str, Done]:
         job_lane: JobLane = "high" if lane == "high" else "norm"
@@ -116,7 +120,15 @@ class Analyst:
                         return "".join(parts), done
 
     def _compose(
-        self, msg: Msg, name: str, recipe_name: str, recipe: Recipe, article: Article, text: str, done: Done
+        self,
+        msg: Msg,
+        name: str,
+        recipe_name: str,
+        recipe: Recipe,
+        article: Article,
+        model: str,
+        text: str,
+        done: Done,
     ) -> Analysis:
         if done.finish == "length":
             raise BadRequest(
@@ -135,7 +147,7 @@ class Analyst:
             recipe=recipe_name,
             recipe_version=recipe.version,
             article=ArticleRef(article.title, article.url, article.source, article.published_at),
-            model=self._engine.model.name,
+            model=model,
             result=result,
             usage=done.usage,
             timings=Timings(queued, spent.prefill, spent.decode, queued + spent.prefill + spent.decode),

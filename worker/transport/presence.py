@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import platform
 import time
+from collections.abc import Iterable
 
 import msgspec
 from nats.errors import Error as NatsError
@@ -17,7 +18,9 @@ from schemas import __version__, streams, subjects
 from schemas.codec import encode
 from schemas.presence import ModelCard, Presence
 from schemas.runtime import log as logs
-from worker.engine.engine import Counters, Engine
+from worker.engine.catalog import Entry
+from worker.engine.engine import Engine
+from worker.engine.run import Counters
 from worker.transport.loop import Loop
 
 log = logs.get("worker.presence")
@@ -27,12 +30,11 @@ class PresenceBoard:
     """Renews this worker's entry until it is taken down."""
 
     def __init__(
-        self, js: JetStreamContext, engine: Engine, worker: str, card: ModelCard, slots: int, interval: float
+        self, js: JetStreamContext, engine: Engine, worker: str, slots: int, interval: float
     ) -> None:
         self._js = js
         self._engine = engine
         self._worker = worker
-        self._card = card
         self._slots = slots
         self._loop = Loop("presence", self._renew, every=interval)
         self._started = dt.datetime.now(dt.UTC)
@@ -53,7 +55,8 @@ class PresenceBoard:
             log.warning("presence_left_behind", error=str(error))
 
     def serves(self, model: str) -> bool:
-        return _serves(self._card, model)
+        """Here and now; a model that is configured but faulty is not served."""
+        return any(_answers(model, entry.names) for entry in self._served())
 
     async def anyone_serves(self, model: str) -> bool:
         try:
@@ -66,9 +69,19 @@ class PresenceBoard:
             except NotFoundError:
                 continue  # it left in this moment
             presence = msgspec.json.decode(entry.value or b"", type=Presence)
-            if any(_serves(card, model) for card in presence.models):
+            if any(_answers(model, (card.name, *card.aliases)) for card in presence.models):
                 return True
         return False
+
+    def _served(self) -> list[Entry]:
+        return [entry for entry in self._engine.catalog if entry.error is None]
+
+    def _cards(self) -> list[ModelCard]:
+        loaded = self._engine.loaded
+        return [
+            ModelCard(entry.name, list(entry.aliases), entry.context, entry.name in loaded)
+            for entry in self._served()
+        ]
 
     async def _renew(self) -> None:
         now, last = self._engine.counters.copy(), self._last
@@ -79,7 +92,7 @@ class PresenceBoard:
             version=__version__,
             pid=os.getpid(),
             host=platform.node(),
-            models=[self._card],
+            models=self._cards(),
             slots=self._slots,
             running=self._engine.running,
             waiting=self._engine.waiting,
@@ -92,9 +105,8 @@ class PresenceBoard:
         await self._bucket.put(self._worker, encode(presence))
 
 
-def _serves(card: ModelCard, model: str) -> bool:
-    token = subjects.model_token(model)
-    return any(subjects.model_token(name) == token for name in (card.name, *card.aliases))
+def _answers(model: str, names: Iterable[str]) -> bool:
+    return subjects.model_token(model) in map(subjects.model_token, names)
 
 
 def worker_id(name: str) -> str:

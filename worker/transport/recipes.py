@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from nats.js import JetStreamContext
 from nats.js.errors import InvalidKeyError, KeyNotFoundError, KeyWrongLastSequenceError
@@ -23,12 +23,14 @@ log = logs.get("worker.recipes")
 _PROBES = (Article(title="A", body="A"), Article(title="Z", body="Z", source="Z", lang="z"))
 
 
-class Loaded(NamedTuple):
-    """A recipe in force; `head` are the tokens with which all its prompts begin."""
+@dataclass(slots=True)
+class Loaded:
+    """A recipe in force; `head` are the tokens with which all its prompts begin, once somebody asked."""
 
+    name: str
     revision: int | None
     recipe: Recipe
-    head: list[int]
+    head: list[int] | None = None
 
 
 class Recipes:
@@ -59,11 +61,14 @@ class Recipes:
         async with self._loading:  # a batch of articles asks at once, and loading takes a moment
             known = self._loaded.get(name)
             if known is None or known.revision != entry.revision:
-                known = self._loaded[name] = await self._load(name, entry)
+                known = self._loaded[name] = Loaded(name, entry.revision, parse(entry.value or b""))
         return known
 
-    async def _load(self, name: str, entry: KeyValue.Entry) -> Loaded:
-        recipe = parse(entry.value or b"")
-        head = await self._engine.head(*map(recipe.request, _PROBES))
-        log.info("recipe_loaded", recipe=name, version=recipe.version, head=len(head))
-        return Loaded(entry.revision, recipe, head)
+    async def head(self, loaded: Loaded) -> list[int]:
+        """It takes the tokenizer of the recipe's model, so it waits until that is known to be served here."""
+        async with self._loading:
+            if loaded.head is None:
+                recipe = loaded.recipe
+                loaded.head = await self._engine.head(*map(recipe.request, _PROBES))
+                log.info("recipe_loaded", recipe=loaded.name, version=recipe.version, head=len(loaded.head))
+        return loaded.head

@@ -1,6 +1,7 @@
 """Who runs next: each rule in a line, and all of them together against random histories."""
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import settings
@@ -10,11 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from worker.jobs import ANY_COMPANY, LANES, Job, JobLane, Prepared, Sampling
 from worker.scheduler import Scheduler
 
-WORK = Prepared(prompt=[1], max_tokens=1, sampling=Sampling(), grammar=None, stops=())
+WORK = Prepared(model="m", prompt=[1], max_tokens=1, sampling=Sampling())
 
 
-def job(name: str, lane: JobLane = "norm", company: int = ANY_COMPANY) -> Job:
-    return Job(name, lane, WORK, company)
+def job(name: str, lane: JobLane = "norm", company: int = ANY_COMPANY, choices: int = 1) -> Job:
+    return Job(name, lane, dataclasses.replace(WORK, choices=choices), company)
 
 
 def names(jobs: Iterator[Job]) -> str:
@@ -106,6 +107,62 @@ class TestPrompts:
         assert names(scheduler.admit(prompting=1)) == "x y"
         assert names(scheduler.admit(prompting=0)) == "z"
         assert names(scheduler.admit(prompting=0)) == "b"
+
+
+class TestChoices:
+    """Each takes a row."""
+
+    def test_a_job_waits_until_all_its_choices_have_rows(self, scheduler: Scheduler) -> None:
+        scheduler.add(job("a"))
+        list(scheduler.admit())
+        scheduler.add(job("three", choices=3))
+        scheduler.add(job("b"))
+        assert names(scheduler.admit()) == ""
+        scheduler.discard("a")
+        assert names(scheduler.admit()) == "three"
+
+    def test_chat_that_waits_for_rows_is_passed_by_nobody(self, scheduler: Scheduler) -> None:
+        scheduler.add(job("a"))
+        list(scheduler.admit())
+        scheduler.add(job("five", "chat", choices=5))
+        scheduler.add(job("b"))
+        assert names(scheduler.admit()) == ""
+        scheduler.discard("a")
+        assert names(scheduler.admit()) == "five"
+
+    def test_one_that_has_to_be_alone_may_have_several(self, scheduler: Scheduler) -> None:
+        scheduler.add(job("alone", company=1, choices=3))
+        scheduler.add(job("b"))
+        assert names(scheduler.admit()) == "alone"
+        assert names(scheduler.admit()) == ""
+
+
+class TestFits:
+    """What the machine cannot hold now waits its turn."""
+
+    @staticmethod
+    def two_at_most(jobs: Sequence[Job]) -> bool:
+        return len(jobs) <= 2
+
+    def test_what_does_not_fit_waits_and_keeps_its_place(self) -> None:
+        scheduler = Scheduler(slots=4, chat_slots=2, fits=self.two_at_most)
+        for name in "abc":
+            scheduler.add(job(name))
+        assert names(scheduler.admit()) == "a b"
+        scheduler.add(job("chat", "chat"))
+        scheduler.discard("a")
+        assert names(scheduler.admit()) == "chat"
+        scheduler.discard("b")
+        assert names(scheduler.admit()) == "c"
+
+    def test_one_that_could_not_start_is_the_next_again(self) -> None:
+        scheduler = Scheduler(slots=1, chat_slots=1)
+        for name in "ab":
+            scheduler.add(job(name))
+        [first] = scheduler.admit()
+        scheduler.defer(first)
+        assert (scheduler.running, scheduler.waiting) == (0, 2)
+        assert names(scheduler.admit()) == "a"
 
 
 class TestDiscard:

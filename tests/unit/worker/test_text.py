@@ -5,6 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.engine.text import Stops, Transcript
+from worker.jobs import AnswerForm, Piece, Text
 
 
 def show(pieces: list[str], *stops: str) -> list[str]:
@@ -106,7 +107,7 @@ def test_only_the_beginning_of_a_stop_string_is_held_back(pieces: list[str], sto
         shown = state.push(piece)
         if state.hit:
             return
-        held = state._held
+        held = state.held
         assert text.endswith(shown + held)
         assert stop.startswith(held)
         assert len(held) < len(stop)
@@ -130,14 +131,18 @@ class Bytes:
         self.last_segment, self._bytes = self._bytes.decode(errors="replace"), b""
 
 
+def said(pieces: list[Piece]) -> str:
+    return "".join(piece.text for piece in pieces if isinstance(piece, Text))
+
+
 def transcribe(tokens: bytes, *stops: str) -> tuple[list[str], bool]:
-    transcript = Transcript(Bytes(), stops)
+    transcript = Transcript(Bytes(), AnswerForm(stops=stops))
     shown = []
     for token in tokens:
-        shown.append(transcript.push(token))
+        shown.append(said(transcript.push(token)))
         if transcript.stopped:
             return shown, True
-    shown.append(transcript.end())
+    shown.append(said(transcript.end()))
     return shown, transcript.stopped
 
 
@@ -171,9 +176,9 @@ def test_what_the_end_brings_may_complete_a_stop_string() -> None:
             self.last_segment = chr(token) if chr(token) != " " else ""
             self._bytes = b" " if chr(token) == " " else b""
 
-    transcript = Transcript(Late(), (". ",))
-    assert [transcript.push(ord(char)) for char in "a. "] == ["a", "", ""]
-    assert transcript.end() == ""
+    transcript = Transcript(Late(), AnswerForm(stops=(". ",)))
+    assert [said(transcript.push(ord(char))) for char in "a. "] == ["a", "", ""]
+    assert transcript.end() == []
     assert transcript.stopped
 
 

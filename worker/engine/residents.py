@@ -1,0 +1,157 @@
+"""The models whose weights are in memory, each with its batch; who comes and who goes is the residency's word."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import mlx.core as mx
+
+from schemas.errors import LlmError, Unavailable
+from schemas.runtime import log as logs
+from worker.engine import kv, weights
+from worker.engine.batch import Batch
+from worker.engine.model import Model
+from worker.engine.models import Models, broken
+from worker.engine.residency import Residency
+from worker.engine.shape import Shape
+from worker.jobs import Job
+
+log = logs.get("worker.residents")
+
+
+@dataclass(slots=True)
+class _Resident:
+    model: Model
+    weights: weights.Weights
+    batch: Batch
+
+
+class Residents:
+    """Belongs to the engine's thread; only `names` may be read from elsewhere."""
+
+    def __init__(self, models: Models, shape: Shape) -> None:
+        self._models = models
+        self._shape = shape
+        self._residency = Residency(shape.memory_limit, shape.idle_unload)
+        self._here: dict[str, _Resident] = {}
+        self.names: frozenset[str] = frozenset()
+
+    def open(self) -> None:
+        """Load what is to be there from the start. Raises only for the default model."""
+        if self._shape.wired_limit and mx.metal.is_available():
+            mx.set_wired_limit(int(mx.device_info()["max_recommended_working_set_size"]))
+        catalog = self._models.catalog
+        for entry in catalog:
+            if not entry.preload or entry.error is not None:
+                continue
+            try:
+                self._load(entry.name, busy=set())
+            except LlmError:
+                if entry is catalog.default:
+                    raise
+        self.sweep(set())
+
+    @property
+    def prompting(self) -> int:
+        """Jobs whose prompt is not computed yet."""
+        return sum(resident.batch.prompting for resident in self._here.values())
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds after which `sweep` may have something to do; None for never."""
+        return self._shape.idle_unload / 4 if self._shape.idle_unload and self._here else None
+
+    def at_work(self) -> Iterator[tuple[str, Batch]]:
+        for name, resident in list(self._here.items()):
+            if resident.batch.jobs:
+                yield name, resident.batch
+
+    def fit(self, jobs: Sequence[Job]) -> bool:
+        """Whether these may run together: their models in memory, their KV state in its budget."""
+        last = jobs[-1].work.model
+        if last in self._here:
+            return self._kv(jobs) <= self._shape.kv_bytes
+        try:
+            return self._room(last, {job.work.model for job in jobs[:-1]}) is not None
+        except Unavailable:
+            return True  # it never will: let it in, to be told so
+
+    def insert(self, job: Job, submitted: float, running: Sequence[Job]) -> bool:
+        """Begin a job, after loading its model if need be; False when its KV state does not fit beside what runs.
+
+        `running` are all, this one included.
+
+        Raises LlmError for one that never fits, or whose model does not load.
+        """
+        name = job.work.model
+        resident = self._here.get(name)
+        if resident is None:
+            resident = self._load(name, {one.work.model for one in running} - {name})
+            # Only now is it known what its state costs.
+            resident.model.check_memory(job.work)
+            if self._kv(running) > self._shape.kv_bytes:
+                return False
+        self._residency.touched(name, time.monotonic())
+        resident.batch.insert(job, submitted)
+        return True
+
+    def remove(self, job_id: str) -> None:
+        for resident in self._here.values():
+            resident.batch.remove(job_id)
+
+    def renew(self, name: str) -> None:
+        """Forget all that is under way in a model."""
+        self._here[name].batch = self._batch(self._here[name].model, self._here[name].weights)
+
+    def sweep(self, busy: Collection[str]) -> None:
+        """Drop the weights of models that have had no work for too long."""
+        for name in self._residency.idle(time.monotonic(), set(busy)):
+            self._unload(name)
+
+    def close(self) -> None:
+        for name in list(self._here):
+            self._unload(name)
+
+    def _load(self, name: str, busy: set[str]) -> _Resident:
+        entry = self._models.catalog.find(name)
+        model = self._models.find(name)
+        for other in self._room(name, busy) or ():
+            self._unload(other)
+        started = time.monotonic()
+        try:
+            loaded = weights.load(entry, self._shape.trust_remote_code)
+        except Exception as error:
+            raise broken(entry, error) from error
+        model.cost = loaded.cost
+        self._here[name] = _Resident(model, loaded, self._batch(model, loaded))
+        self._residency.loaded(name, loaded.nbytes, time.monotonic())
+        self.names = frozenset(self._here)
+        log.info("model_loaded", model=name, seconds=round(time.monotonic() - started, 2), bytes=loaded.nbytes)
+        return self._here[name]
+
+    def _unload(self, name: str) -> None:
+        del self._here[name]
+        self._residency.unloaded(name)
+        self.names = frozenset(self._here)
+        mx.clear_cache()
+        log.info("model_unloaded", model=name)
+
+    def _batch(self, model: Model, loaded: weights.Weights) -> Batch:
+        return Batch(model, loaded, self._shape.prefill_chunk, self._shape.prefix_bytes)
+
+    def _room(self, name: str, busy: set[str]) -> list[str] | None:
+        size = self._models.catalog.find(name).bytes
+        return self._residency.room_for(name, size, self._shape.kv_bytes, busy)
+
+    def _kv(self, jobs: Sequence[Job]) -> int:
+        by_model: dict[str, list[Job]] = {}
+        for job in jobs:
+            by_model.setdefault(job.work.model, []).append(job)
+        return sum(self._cost(name)(*kv.shape_of(some)) for name, some in by_model.items())
+
+    def _cost(self, name: str) -> kv.KvCost:
+        cost = self._models.find(name).cost
+        assert cost is not None  # whatever runs has been loaded
+        return cost
