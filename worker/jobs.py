@@ -57,7 +57,7 @@ class AnswerForm:
 class Prepared:
     """A request made ready away from the engine's thread: prompt and limits in tokens, grammar compiled.
 
-    `grammar` is a grammar of llguidance. `alternatives` is None when no logprobs are wanted.
+    `grammar` is a grammar of llguidance, `grammar_of` the field that it comes from. `alternatives` is None when no logprobs are wanted.
     """
 
     model: str
@@ -66,6 +66,7 @@ class Prepared:
     sampling: Sampling
     form: AnswerForm = AnswerForm()
     grammar: str | None = None
+    grammar_of: str = "response_format"
     choices: int = 1
     alternatives: int | None = None
     head: int = 0  # so many tokens of the prompt begin other prompts too
@@ -74,11 +75,6 @@ class Prepared:
     def width(self) -> int:
         """Tokens of KV state that each of its rows may come to hold."""
         return len(self.prompt) + self.max_tokens
-
-    @property
-    def grammar_of(self) -> str:
-        """The field of the request that the grammar comes from."""
-        return "tools" if self.form.calls else "response_format"
 
 
 @dataclass(frozen=True, slots=True)

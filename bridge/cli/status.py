@@ -13,7 +13,7 @@ from bridge.cli.access import connected
 from bridge.cli.output import json_line, out, say
 from bridge.client import presence, queue
 from bridge.client.queue import QueueState
-from schemas.presence import ModelCard, Presence
+from schemas.presence import Presence
 
 
 class _Status(msgspec.Struct):
@@ -41,18 +41,27 @@ def _workers(workers: list[Presence]) -> None:
     if not workers:
         say("no worker is present")
         return
-    built = tables.table("worker", "model", "slots", "running", "waiting", "tokens/s", "memory")
-    built.columns[1].ratio = 1
+    built = tables.table("worker", "slots", "running", "waiting", "tokens/s", "memory")
+    built.columns[0].ratio = 1
     for one in workers:
-        models = "\n".join(map(_model, one.models))
         speed, memory = f"{one.decode_tokens_per_second:.0f}", f"{one.memory_bytes / 1e9:.1f} GB"
-        tables.add(built, one.worker, models, one.slots, one.running, one.waiting, speed, memory)
+        tables.add(built, one.worker, one.slots, one.running, one.waiting, speed, memory)
     out.print(built)
+    say("")
+    _models(workers)
 
 
-def _model(card: ModelCard) -> str:
-    called = f"{card.name} ({', '.join(card.aliases)})" if card.aliases else card.name
-    return called if card.loaded else f"{called}, not loaded"
+def _models(workers: list[Presence]) -> None:
+    """A model that several workers serve is in memory where it says so: each has its own line."""
+    several = len(workers) > 1
+    built = tables.table("model", "also called", "loaded", *(["worker"] if several else []))
+    built.columns[0].ratio = 1
+    for one in workers:
+        for card in one.models:
+            loaded = "yes" if card.loaded else "no"
+            worker = [one.worker] if several else []
+            tables.add(built, card.name, ", ".join(card.aliases), loaded, *worker)
+    out.print(built)
 
 
 def _queue(state: QueueState) -> None:

@@ -15,6 +15,8 @@ CODE = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))]
 TEXTS = {".py", ".toml", ".md", ".conf", ".json", ".yml", ".yaml", ".sh", ".html", ".js", ".css", ""}
 ENGINE = {"mlx", "mlx_lm", "llguidance", "huggingface_hub", "transformers", "tokenizers"}
 RUNTIME = {"structlog", "pydantic", "pydantic_settings", "platformdirs", "nats"}
+# What running the tests leaves behind.
+MADE = {"__pycache__", ".hypothesis", "node_modules"}
 # Put together so that this file does not name them.
 NOT_NAMED = ["/" + "work/", ".." + "/shared", "/" + "tmp/w/"]
 
@@ -136,7 +138,7 @@ def shipped() -> Iterator[Path]:
     places = [ROOT / package for package in (*PACKAGES, "tests", ".ci")]
     files = [file for place in places for file in place.rglob("*")] + list(ROOT.glob("*"))
     for file in files:
-        if file.is_file() and file.suffix in TEXTS and "__pycache__" not in file.parts:
+        if file.is_file() and file.suffix in TEXTS and not MADE & set(file.parts):
             yield file
 
 

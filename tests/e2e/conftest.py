@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,13 @@ def environment(data_dir: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    data_dir = tmp_path_factory.mktemp("house")
+    with opened(tmp_path_factory.mktemp("house")) as house:
+        yield house
+
+
+@contextmanager
+def opened(data_dir: Path, **settings: str) -> Iterator[House]:
+    """A house with settings of its own."""
     command = [
         sys.executable,
         "-m",
@@ -86,7 +93,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     ]
     process = subprocess.Popen(
         [*command, "--data-dir", str(data_dir)],
-        env=environment(data_dir),
+        env=environment(data_dir) | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

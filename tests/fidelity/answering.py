@@ -66,8 +66,8 @@ def fault(schema: Schema, text: str) -> str | None:
     except ValueError as error:
         return str(error)
     validator = jsonschema.Draft202012Validator(_exact(json.dumps(schema)))
-    error = jsonschema.exceptions.best_match(validator.iter_errors(value))
-    return None if error is None else str(error.message)
+    found = jsonschema.exceptions.best_match(validator.iter_errors(value))
+    return None if found is None else str(found.message)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.fidelity.asking import Answer, Asker
 from tests.fidelity.company import Guest, invite
@@ -12,7 +13,6 @@ from tests.fidelity.prompts import MARKERS, Prompt
 from tests.fidelity.reference import Alone, Reference
 from worker.jobs import Prepared
 
-MAX_TOKENS = 16
 # Two sums of float32 in another order differ by about 1e-5 of the logits, which are some tens: closer is a tie.
 TIE = 1e-3
 
@@ -36,11 +36,13 @@ class Measured:
         return "\n  ".join(lines + self.ties + self.unexplained + self.strangers)
 
 
-async def measure(ask: Asker, prompts: Sequence[Prompt], reference: Reference) -> Measured:
+async def measure(
+    ask: Asker, prompts: Sequence[Prompt], reference: Reference, max_tokens: int = 16
+) -> Measured:
     """Every third request is one of the company's; all wait for the same slots."""
-    works = await _prepare(ask, prompts)
+    works = await _prepare(ask, prompts, max_tokens)
     # First, because reference and engine would only take each other's processor.
-    expected = [reference.alone(work.prompt, MAX_TOKENS) for work in works]
+    expected = [reference.alone(work.prompt, max_tokens) for work in works]
     guests = [await invite(ask, at) for at in range(len(prompts) // 2)]
     answers, others = await _run(ask, works, guests)
     measured = Measured(len(prompts))
@@ -67,9 +69,9 @@ async def _run(
     return [task.result() for task in mine], [task.result() for task in theirs]
 
 
-async def _prepare(ask: Asker, prompts: Sequence[Prompt]) -> list[Prepared]:
+async def _prepare(ask: Asker, prompts: Sequence[Prompt], max_tokens: int) -> list[Prepared]:
     """Prompts with one system message share the state of its tokens, as the articles of a recipe do."""
-    fields = {"temperature": 0, "max_tokens": MAX_TOKENS}
+    fields: dict[str, Any] = {"temperature": 0, "max_tokens": max_tokens}
     shared = [await ask.prepare(prompt.messages, **fields) for prompt in prompts if prompt.system]
     head = _common([work.prompt for work in shared])
     return [await ask.prepare(prompt.messages, head if prompt.system else (), **fields) for prompt in prompts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import mlx.core as mx
 from mlx_lm import load, stream_generate
@@ -24,7 +25,8 @@ class Reference:
     """The model as mlx_lm loads and runs it, with nothing of ours in between. Each prompt is computed once."""
 
     def __init__(self, folder: Path) -> None:
-        self._model, self.tokenizer = load(str(folder))
+        # Without the configuration; its types say more than that.
+        self._model, self.tokenizer = cast(tuple[Any, Any], load(str(folder)))
         self._known: dict[tuple[tuple[int, ...], int], Alone] = {}
 
     def alone(self, prompt: list[int], max_tokens: int) -> Alone:
@@ -52,5 +54,5 @@ class Reference:
 
 
 def _lead(logprobs: mx.array) -> float:
-    second, best = mx.sort(logprobs)[-2:].tolist()
-    return float(best - second)
+    second, best = cast(list[float], mx.sort(logprobs)[-2:].tolist())
+    return best - second

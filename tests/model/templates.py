@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
 from pathlib import Path
 from typing import Any
@@ -37,18 +38,24 @@ EFFORT = "{% if reasoning_effort is defined %}Effort: {{ reasoning_effort }}\n{%
 
 
 class Families:
-    """Makes tokenizers out of the starter's."""
+    """Makes tokenizers out of the starter's, each once."""
 
     def __init__(self, folder: Path) -> None:
         self._plain = load(folder)
+        self.make = functools.cache(self._make)
 
-    def __call__(
+    def __call__(self, *parts: str | None, **more: str | None) -> TokenizerWrapper:
+        return self.make(*parts, **more)
+
+    def _make(
         self, template: str, parser: str | None = None, special: str = "", added: str = ""
     ) -> TokenizerWrapper:
         """`special` and `added` list tokens that the vocabulary gets; `parser` is one of mlx-lm's."""
         tokenizer: Any = copy.deepcopy(self._plain._tokenizer)
         tokenizer.chat_template = template
-        tokenizer.add_tokens([AddedToken(text, special=True) for text in special.split()], special_tokens=True)
+        tokenizer.add_tokens(
+            [AddedToken(text, special=True) for text in special.split()], special_tokens=True
+        )
         tokenizer.add_tokens([AddedToken(text, special=False) for text in added.split()])
         parts: dict[str, Any] = {}
         if parser:

@@ -50,7 +50,7 @@ def test_ordinary_text_gives_what_the_tokenizer_gives(model: Model, text: str) -
 
 def test_a_conversation_gives_what_the_tokenizer_gives(model: Model) -> None:
     turns = [("system", "Be brief."), ("user", "Hi"), ("assistant", "안녕하세요."), ("user", "Bye")]
-    kinds = {"system": SystemMessage, "user": UserMessage, "assistant": AssistantMessage}
+    kinds: dict[str, Any] = {"system": SystemMessage, "user": UserMessage, "assistant": AssistantMessage}
     messages = [kinds[role](content=text) for role, text in turns]
     assert tokens(model, *messages) == templated(
         model, *({"role": role, "content": text} for role, text in turns)
@@ -154,7 +154,8 @@ class TestVariables:
         assert found.count(tokenizer.convert_tokens_to_ids("<|im_end|>")) == 1
 
     @pytest.mark.parametrize(
-        "name", ["messages", "tools", "chat_template", "add_generation_prompt", "tokenize", "bos_token", "range"]
+        "name",
+        ["messages", "tools", "chat_template", "add_generation_prompt", "tokenize", "bos_token", "range"],
     )
     def test_the_servers_own_are_refused(self, family: Families, name: str) -> None:
         template = PLAIN + "{{ bos_token }}{{ range(2) }}"
@@ -170,7 +171,9 @@ class TestVariables:
 
     def test_one_with_a_default_counts_as_read(self, family: Families) -> None:
         template = "{% if x is not defined %}{% set x = 1 %}{% endif %}{{ x }}" + PLAIN
-        assert shown(family(template), UserMessage(content="Hi"), chat_template_kwargs={"x": 2}).startswith("2")
+        assert shown(family(template), UserMessage(content="Hi"), chat_template_kwargs={"x": 2}).startswith(
+            "2"
+        )
 
 
 CLOSED = "<think>\n\n</think>\n\n"
@@ -189,9 +192,13 @@ class TestThoughts:
             )
 
     def test_effort_reaches_a_template_that_reads_it(self, family: Families) -> None:
-        assert shown(family(EFFORT), UserMessage(content="Hi"), reasoning_effort="low").startswith("Effort: low")
+        assert shown(family(EFFORT), UserMessage(content="Hi"), reasoning_effort="low").startswith(
+            "Effort: low"
+        )
 
-    @pytest.mark.parametrize(("effort", "off"), [("none", True), ("minimal", True), ("low", False), (None, False)])
+    @pytest.mark.parametrize(
+        ("effort", "off"), [("none", True), ("minimal", True), ("low", False), (None, False)]
+    )
     def test_effort_switches_thoughts(self, family: Families, effort: Any, off: bool) -> None:
         tokenizer = family(THINKING, added="<think> </think>")
         text = shown(tokenizer, UserMessage(content="Hi"), reasoning_effort=effort)
@@ -199,7 +206,9 @@ class TestThoughts:
 
     def test_the_switch_itself_goes_before_effort(self, family: Families) -> None:
         tokenizer, switch = family(THINKING, added="<think> </think>"), {"enable_thinking": False}
-        text = shown(tokenizer, UserMessage(content="Hi"), reasoning_effort="high", chat_template_kwargs=switch)
+        text = shown(
+            tokenizer, UserMessage(content="Hi"), reasoning_effort="high", chat_template_kwargs=switch
+        )
         assert text.endswith(CLOSED)
 
     @pytest.mark.parametrize(("template", "opened"), [(OPENED, True), (THINKING, False), (HERMES, False)])

@@ -162,7 +162,7 @@ class JsonBody(Body):
             self._string = self._depth > 0
         elif char in "{[":
             self._depth += 1
-            return self._begin() if self._depth == 2 and not self._known else []
+            return self._begin() if self._depth == 2 else []
         elif char in "}]":
             self._depth = max(0, self._depth - 1)
             if self._depth == 1 and self._growing:
@@ -223,7 +223,8 @@ class CallReader:
         """Up to a start mark. Returns what follows it."""
         start, text = self._form.start, self._held + text
         if self._called:
-            self._at += len(text) - len(text := text.lstrip())
+            bare = text.lstrip()
+            self._at, text = self._at + len(text) - len(bare), bare
         found = text.find(start)
         said = found if found >= 0 else len(text) - overlap(text, start)
         if said:

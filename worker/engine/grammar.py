@@ -26,8 +26,9 @@ class Grammars:
     """The grammars of one tokenizer, compiled once each. `vocabulary` is the width of the logits."""
 
     def __init__(self, tokenizer: Any, eos: list[int], vocabulary: int) -> None:
-        self.tokenizer: LLTokenizer = from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=eos)
-        self.vocabulary = vocabulary
+        # Some tokenizers know tokens that the weights do not; the masks are cut to the logits.
+        self.vocabulary = max(vocabulary, len(tokenizer))
+        self.tokenizer: LLTokenizer = from_tokenizer(tokenizer, n_vocab=self.vocabulary, eos_token=eos)
         self._eos = eos
         self.compile = functools.lru_cache(maxsize=256)(self._compile)
 
@@ -68,7 +69,9 @@ def of_schema(schema: dict[str, Any]) -> str:
     Raises BadRequest, naming the keyword, when it is outside the supported subset.
     """
     try:
-        return str(LLMatcher.grammar_from_json_schema(json.dumps(schema, ensure_ascii=False), overrides=LAYOUT))
+        # In place of a client's own: with `lenient` it could switch the enforcement off.
+        text = json.dumps(schema | {"x-guidance": LAYOUT}, ensure_ascii=False)
+        return str(LLMatcher.grammar_from_json_schema(text))
     except RecursionError:
         raise unsupported("it is nested too deeply.") from None
     except ValueError as error:

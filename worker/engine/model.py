@@ -17,7 +17,6 @@ from worker.engine.grammar import Grammars
 from worker.engine.kv import KvCost
 from worker.engine.prefix import common
 from worker.engine.prompt import PromptTemplate
-from worker.engine.tools import AnswerGrammars
 from worker.jobs import Prepared, Sampling
 
 # Its hints about lengths go to stderr as plain text, between our lines; the lengths are checked here.
@@ -50,7 +49,6 @@ class Model:
         self._limits = limits
         self._recommended = _recommended(entry.folder)
         self._template = PromptTemplate(self.tokenizer)
-        self._answers = AnswerGrammars(self.tokenizer)
 
     def head(self, first: ChatRequest, second: ChatRequest) -> list[int]:
         """The tokens with which the prompts of both requests begin."""
@@ -62,7 +60,7 @@ class Model:
         Raises BadRequest naming the field, also ContextLengthExceeded.
         """
         rendered = self._template.render(request)
-        prompt, grammar = rendered.tokens, self._answers.of(request, rendered.form)
+        prompt, grammar = rendered.tokens, rendered.grammar
         work = Prepared(
             model=self.name,
             prompt=prompt,
@@ -70,6 +68,8 @@ class Model:
             sampling=self._sampling(request),
             form=rendered.form,
             grammar=grammar,
+            # Each tool's schema has been compiled alone by now, so that its own error names it.
+            grammar_of="tools" if request.response_format is None else "response_format",
             choices=self._choices(request),
             alternatives=request.alternatives,
             # A token of its own has to be left, or there would be nothing to compute.

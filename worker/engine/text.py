@@ -198,7 +198,7 @@ class Transcript:
         if thoughts.touched:
             self.thoughts = self._tokens
         if thoughts.inside:
-            self._logprobs.take(0, self._length)
+            self._logprobs.take(0, self._length)  # none will be shown, and there may be very many
         if thoughts.over:
             self._thoughts, self._content = None, self._length - len(text)
         return [*self._thought(thought), *self._follow(text)]

@@ -27,7 +27,8 @@ from schemas.errors import (
     Unavailable,
 )
 from schemas.runtime import log as logs
-from worker.engine.engine import Engine, Run
+from worker.engine.engine import Engine
+from worker.engine.run import Run
 from worker.jobs import Done, Failed, Job
 from worker.settings import Settings
 from worker.transport.abandon import Abandonment
@@ -79,12 +80,6 @@ class Chat:
     def __init__(self, nc: Client, engine: Engine, settings: Settings) -> None:
         self._nc = nc
         self._engine = engine
-        # The model of each subject's last token. One that cannot be loaded is among them: it answers why.
-        self._models = {
-            subjects.model_token(name): entry.name
-            for entry in engine.catalog
-            for name in (entry.name, *entry.aliases)
-        }
         self._settings = settings
         self._abandonment = Abandonment(nc, settings.abandon_grace)
         self._exchanges: dict[str, _Exchange] = {}
@@ -108,11 +103,14 @@ class Chat:
         """One for any model and one for each name of ours; their metadata carries the schemas."""
         kinds = {"request_schema": ChatRequest, "response_schema": ChatCompletion, "chunk_schema": ChatChunk}
         metadata = {name: encode(msgspec.json.schema(kind)).decode() for name, kind in kinds.items()}
-        found = [Endpoint("chat", subjects.CHAT, self._answer, metadata)]
-        for token, model in self._models.items():
-            answer = functools.partial(self._answer, model=model)
-            found.append(Endpoint(f"chat-{token}", subjects.chat_model(token), answer, metadata))
-        return found
+        found = {subjects.CHAT: Endpoint("chat", subjects.CHAT, self._answer, metadata)}
+        # One that cannot be loaded is among them: it answers why.
+        for entry in self._engine.catalog:
+            answer = functools.partial(self._answer, model=entry.name)
+            for name in entry.names:
+                subject = subjects.chat_model(name)
+                found[subject] = Endpoint(f"chat-{subjects.model_token(name)}", subject, answer, metadata)
+        return list(found.values())
 
     async def _on_cancel(self, msg: Msg) -> None:
         request_id = msg.subject.rpartition(".")[2]
@@ -183,13 +181,12 @@ class Chat:
                     await reply.add(event)
 
     def _addressed(self, request: ChatRequest, model: str | None) -> ChatRequest:
-        """With the subject's model, where there is one. Raises BadRequest when the payload names another."""
+        """With the subject's model, where there is one. Raises NotFound, or BadRequest for another of ours."""
         if model is None:
             return request
         if request.model is None:
             return msgspec.structs.replace(request, model=model)
-        # A name that we do not know at all is left to the look-up, which says so.
-        if self._models.get(subjects.model_token(request.model), model) != model:
+        if self._engine.catalog.find(request.model).name != model:
             reason = f"The request names the model `{request.model}`, and came on the subject of `{model}`."
             raise BadRequest(reason, param="model", code="model_mismatch")
         return request

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from schemas.articles import Article
-from schemas.chat import JsonSchema, JsonSchemaFormat, SystemMessage, UserMessage
+from schemas.chat import JsonSchema, JsonSchemaFormat
 from schemas.codec import encode
 from schemas.errors import BadRequest
+from schemas.messages import SystemMessage, UserMessage
 from worker.recipes import BUILT_IN, Recipe, built_in, parse
 
 ARTICLE = Article(title="Bitcoin rises", body="It rose by 5 percent.")
