@@ -19,9 +19,7 @@ class TextPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tex
 Content = str | list[TextPart]
 
 
-class SystemMessage(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role", tag="system"
-):
+class SystemMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role", tag="system"):
     content: Content
     name: str | None = None
 

@@ -139,7 +139,8 @@ def _shape(settings: Settings) -> Shape:
         rows=settings.slots + settings.chat_slots,
         prefill_chunk=settings.prefill_chunk,
         prefix_bytes=settings.prefix_bytes,
-        kv_bytes=settings.kv_bytes,
+        # On a small machine the weights need their share, too.
+        kv_bytes=min(settings.kv_bytes, settings.memory // 2),
         memory_limit=settings.memory,
         idle_unload=settings.idle_unload,
         step_limit=settings.step_limit,

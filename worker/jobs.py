@@ -57,7 +57,8 @@ class AnswerForm:
 class Prepared:
     """A request made ready away from the engine's thread: prompt and limits in tokens, grammar compiled.
 
-    `grammar` is a grammar of llguidance, `grammar_of` the field that it comes from. `alternatives` is None when no logprobs are wanted.
+    `grammar` is a grammar of llguidance, `grammar_of` the field that it comes from. `alternatives` is None
+    when no logprobs are wanted.
     """
 
     model: str

@@ -27,9 +27,7 @@ class Scheduler:
     run in that company.
     """
 
-    def __init__(
-        self, slots: int, chat_slots: int, prompts: int = UNLIMITED, fits: Fits = _always
-    ) -> None:
+    def __init__(self, slots: int, chat_slots: int, prompts: int = UNLIMITED, fits: Fits = _always) -> None:
         self.slots = slots
         self.chat_slots = chat_slots
         self.prompts = prompts

@@ -82,7 +82,7 @@ async def test_a_stream_is_numbered_and_ends_empty(nc: Client) -> None:
         ({"messages": PARIS, "max_tokens": -1}, "400", "max_tokens"),
         ({"messages": PARIS, "max_tokens": "many"}, "400", "max_tokens"),
         ({"messages": PARIS, "surprise": 1}, "400", "surprise"),
-        ({"messages": PARIS, "tools": []}, "400", "tools"),
+        ({"messages": PARIS, "functions": []}, "400", "functions"),
         ({"messages": PARIS, "model": "no-such-model"}, "404", "model"),
         ({"messages": [{"role": "user", "content": "word " * 9000}]}, "400", "messages"),
         ({"messages": PARIS, "logit_bias": {"49152": 1}}, "400", "logit_bias"),

@@ -34,7 +34,7 @@ CHECKS = {
     # the conversation
     "text_parts_say_what_text_says": "content of two text parts: the prompt_tokens and the answer of one text",
     "a_developer_is_a_system": "role developer: the prompt_tokens and the answer of role system; more than without",
-    "an_earlier_answer_and_a_name_are_taken": "assistant message of the SDK sent back, user with name: answered",
+    "an_earlier_answer_and_a_name_are_taken": "assistant message of the SDK sent back: more prompt_tokens; name: more",
     "images_are_refused": "content part image_url: BadRequestError, param messages[0].content[1].type",
     # the model
     "a_model_has_a_name_and_an_alias": "model starter and smollm2-135m-instruct: answer.model is the latter",
@@ -136,10 +136,12 @@ def test_a_developer_is_a_system(sdk: openai.OpenAI) -> None:
 
 def test_an_earlier_answer_and_a_name_are_taken(sdk: openai.OpenAI) -> None:
     first = ask(sdk)
-    again = [*PARIS, first.choices[0].message, {"role": "user", "name": "kim", "content": "And of Italy?"}]
-    second = ask(sdk, messages=again)
+    italy = {"role": "user", "content": "And of Italy?"}
+    second = ask(sdk, messages=[*PARIS, first.choices[0].message, italy])
     assert said(second)
     assert usage(second)[0] > sum(usage(first))
+    named = ask(sdk, messages=[*PARIS, first.choices[0].message, italy | {"name": "kim"}])
+    assert usage(named)[0] > usage(second)[0]
 
 
 def test_images_are_refused(sdk: openai.OpenAI) -> None:

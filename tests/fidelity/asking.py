@@ -77,8 +77,9 @@ async def engine_of(folder: Path, width: int) -> AsyncIterator[Asker]:
         default_max_tokens=64,
         wired_limit=False,
     )
-    catalog = Catalog([Entry.read(starter.NAME, ("starter",), folder, preload=True)])
-    engine = Engine(catalog, shape, 1)
+    size = (folder / "model.safetensors").stat().st_size
+    entry = Entry(starter.NAME, ("starter",), folder, context=8192, bytes=size, preload=True)
+    engine = Engine(Catalog([entry]), shape, 1)
     await engine.start()
     try:
         yield Asker(engine, width)

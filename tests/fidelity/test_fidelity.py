@@ -21,7 +21,7 @@ async def test_an_answer_in_company_is_the_answer_alone(
     assert len(PROMPTS) >= 100
     async with engine_of(folder, width) as ask:
         measured = await measure(ask, PROMPTS, reference)
-    record_property("fidelity", measured)
+    record_property("fidelity", str(measured))
     assert measured.equal >= 0.99 * len(PROMPTS), measured
     assert not measured.unexplained, measured
     assert not measured.strangers, measured

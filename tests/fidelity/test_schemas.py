@@ -26,7 +26,7 @@ async def test_every_finished_answer_validates(
     assert len(tried) == pairs
     async with engine_of(folder, 32) as ask:
         verdict = await answering.judge(ask, tried)
-    record_property("fidelity", verdict)
+    record_property("fidelity", str(verdict))
     assert not verdict.faults, verdict
     # Else the measurement would be of little.
     assert not [name for name in verdict.refused if not name.startswith("random/")], verdict

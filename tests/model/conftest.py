@@ -169,9 +169,7 @@ def make_engine(entry: Entry) -> Make:
     """An engine of so many slots and one row more for chat; other entries and figures of its shape by name."""
 
     @asynccontextmanager
-    async def make(
-        slots: int, *others: Entry, default: Entry = entry, **shape: Any
-    ) -> AsyncIterator[Asker]:
+    async def make(slots: int, *others: Entry, default: Entry = entry, **shape: Any) -> AsyncIterator[Asker]:
         engine = Engine(Catalog([default, *others]), replace(SHAPE, rows=slots + 1, **shape), 1)
         await engine.start()
         try:

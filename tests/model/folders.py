@@ -48,3 +48,23 @@ def adapter(starter_folder: Path, target: Path, seed: int = 0, strength: float =
     config = {"fine_tune_type": "lora", "num_layers": _LAYERS, "lora_parameters": _LORA}
     (target / "adapter_config.json").write_text(json.dumps(config), "utf-8")
     return target
+
+
+_THINKS = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}{% endif %}"
+)
+
+
+def thinker(starter_folder: Path, target: Path) -> Path:
+    """The starter as a model that thinks: two tokens that it never uses are the marks around its thoughts."""
+    clone(starter_folder, target)
+    tokenizer = (starter_folder / "tokenizer.json").read_text("utf-8")
+    for unused, mark in (("<file_sep>", "<think>"), ("<filename>", "</think>")):
+        assert f'"{unused}"' in tokenizer
+        tokenizer = tokenizer.replace(f'"{unused}"', f'"{mark}"')
+    for name, text in (("tokenizer.json", tokenizer), ("chat_template.jinja", _THINKS)):
+        (target / name).unlink()
+        (target / name).write_text(text, "utf-8")
+    return target

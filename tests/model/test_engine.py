@@ -15,8 +15,6 @@ from worker.engine.kv import measure, nbytes
 from worker.engine.model import Model
 from worker.jobs import Done, Failed, Prepared, Text
 
-
-
 Alone = Callable[[Prepared], str]
 
 QUESTIONS = [
@@ -178,7 +176,9 @@ class TestCharacters:
 
 
 class TestCancel:
-    async def test_a_prompt_on_its_way_is_left_within_one_chunk(self, make_engine: Callable[..., Any]) -> None:
+    async def test_a_prompt_on_its_way_is_left_within_one_chunk(
+        self, make_engine: Callable[..., Any]
+    ) -> None:
         async with make_engine(slots=1) as ask:
             long = await ask.work("word " * 2000, temperature=0, max_tokens=5)
             chunks = -(-len(long.prompt) // ask.engine._shape.prefill_chunk)
@@ -261,7 +261,9 @@ class TestMemory:
             assert [answer.done.finish for answer in answers].count("length") >= 2
             assert max(sizes) == 2
 
-    async def test_the_budget_is_what_the_caches_take(self, make_engine: Callable[..., Any], net: Any) -> None:
+    async def test_the_budget_is_what_the_caches_take(
+        self, make_engine: Callable[..., Any], net: Any
+    ) -> None:
         """Of every step, the state of all rows together; mlx's own growth is part of the price."""
         cost, held = measure(net), []
         async with make_engine(slots=4) as ask:

@@ -17,9 +17,7 @@ LONG = {"temperature": 0, "max_tokens": 500, "logit_bias": {"0": -100, "2": -100
 
 
 class TestFailure:
-    async def test_a_step_that_fails_fails_its_rows_and_no_others(
-        self, ask: Any
-    ) -> None:
+    async def test_a_step_that_fails_fails_its_rows_and_no_others(self, ask: Any) -> None:
         works = [await ask.work(text, **LONG) for text in QUESTIONS]
         decoder, calls = ask.batch._decoder, iter(range(1_000))
         real = decoder.step

@@ -46,7 +46,9 @@ class TestNames:
 
     async def test_two_models_run_side_by_side(self, make_engine: Callable[..., Any], twin: Entry) -> None:
         async with make_engine(4, twin) as ask:
-            works = [await ask.work(CAPITAL, model=name, temperature=0) for name in (None, "twin", None, "twin")]
+            works = [
+                await ask.work(CAPITAL, model=name, temperature=0) for name in (None, "twin", None, "twin")
+            ]
             answers = await asyncio.gather(*map(ask.run, works))
             assert [answer.text for answer in answers] == [ANSWER] * 4
 

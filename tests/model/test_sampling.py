@@ -137,7 +137,9 @@ class TestDraw:
         logits = mx.array([LOGITS])
         for settings in ({"seed": 3}, {"seed": 3, "top_p": 0.9}):
             row = one(temperature=2.0, **settings)
-            assert [int(draw(logits, [row]).item()) for _ in range(30)] == drawn(30, temperature=2.0, **settings)
+            assert [int(draw(logits, [row]).item()) for _ in range(30)] == drawn(
+                30, temperature=2.0, **settings
+            )
 
 
 STORY = "Tell me a story about a fox."

@@ -38,7 +38,9 @@ asyncio.run(main())
 
 def test_the_process_ends_with_70(folder: Path) -> None:
     code = _HANG.format(tests=str(Path(__file__).parent), folder=str(folder))
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
     assert ended.returncode == EXIT_CODE == 70, ended.stderr
     last = ended.stderr.strip().splitlines()[-1]
     assert '"event":"engine_step_hangs"' in last.replace('": "', '":"')

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 
-from worker.engine import kv, sampling
+from worker.engine import device, kv, sampling
 from worker.engine.grammar import Masks
 from worker.engine.logprobs import Logprobs
 from worker.engine.row import Row
@@ -48,7 +48,7 @@ class Decoder:
     def step(self) -> list[tuple[str, Event]]:
         """Show the tokens of the last step, and draw the next ones. Returns what there is to tell, by job."""
         logits = self._weights(self._tokens[:, None], cache=self._state)[:, -1, :]
-        mx.async_eval(logits)
+        device.start(logits)
         events = self._show()
         keep = [at for at, row in enumerate(self.rows) if not row.ended]
         if len(keep) < len(self.rows):
@@ -59,7 +59,7 @@ class Decoder:
 
     def _show(self) -> list[tuple[str, Event]]:
         told = self._logprobs.read()
-        tokens = self._tokens.tolist()
+        tokens = cast(list[int], self._tokens.tolist())
         return [
             (row.job.id, event)
             for row, token in zip(self.rows, tokens, strict=True)
@@ -74,7 +74,7 @@ class Decoder:
             # The grammar comes last: no penalty or bias may revive a token that it forbids.
             shaped = self._masks.apply(packed, shaped)
         tokens = sampling.draw(shaped, draws)
-        mx.async_eval(tokens, *self._logprobs.note(logits, tokens, self.rows))
+        device.start(tokens, *self._logprobs.note(logits, tokens, self.rows))
         return tokens
 
     def _keep(self, keep: list[int]) -> None:

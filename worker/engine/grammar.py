@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
 from llguidance import LLExecutor, LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask, fill_next_token_bitmask_par
+from numpy.typing import NDArray
 
 from schemas.errors import BadRequest
 
@@ -20,6 +21,8 @@ LAYOUT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separa
 
 ANY_OBJECT = {"type": "object"}
 _BITS = 32
+
+Packed = NDArray[np.int32]
 
 
 class Grammars:
@@ -55,12 +58,12 @@ class Grammars:
     def guide(self, grammar: str, param: str) -> Guide:
         return Guide(self.compile(grammar, param).deep_copy(), param)
 
-    def not_yet(self) -> np.ndarray[Any, np.dtype[np.int32]]:
+    def not_yet(self) -> Packed:
         """The mask of a row that still thinks: anything but the end."""
         mask = allocate_token_bitmask(1, self.vocabulary)
         for token in self._eos:
             mask.view(np.uint32)[0, token // _BITS] &= np.uint32(0xFFFFFFFF ^ (1 << token % _BITS))
-        return mask[0]
+        return cast(Packed, mask[0])
 
 
 def of_schema(schema: dict[str, Any]) -> str:
@@ -122,7 +125,7 @@ class Masks:
         self._not_yet = grammars.not_yet()
         self._executor = LLExecutor()
 
-    def fill(self, guides: Sequence[Guide | None]) -> np.ndarray[Any, np.dtype[np.int32]] | None:
+    def fill(self, guides: Sequence[Guide | None]) -> Packed | None:
         """Packed bits [rows, vocabulary / 32] of the tokens that may come next; None when any may."""
         if not any(guides):
             return None
@@ -135,7 +138,7 @@ class Masks:
                 packed[row] = self._not_yet
         return packed
 
-    def apply(self, packed: np.ndarray[Any, np.dtype[np.int32]], logits: mx.array) -> mx.array:
+    def apply(self, packed: Packed, logits: mx.array) -> mx.array:
         """Forbid in `logits` [rows, vocabulary] what is not in `packed`.
 
         llguidance's own kernel for MLX is Metal only; shifting runs everywhere, and the bits cross packed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -53,11 +53,12 @@ class Logprobs:
 
     def read(self) -> dict[Row, TokenLogprob]:
         """What was noted with the last tokens, by row."""
-        columns = [value.tolist() for value in self._values]
+        columns: list[Any] = [value.tolist() for value in self._values]
+        told: Iterator[Any] = zip(self._rows, *columns, strict=True) if columns else iter(())
         return {
             row: self._entry(token, logprob, top[: row.alternatives], values)
-            for row, token, logprob, top, values in zip(self._rows, *columns, strict=True)
-        } if columns else {}
+            for row, token, logprob, top, values in told
+        }
 
     def _entry(self, token: int, logprob: float, top: list[int], values: list[float]) -> TokenLogprob:
         likely = [self._token(which, value) for which, value in zip(top, values, strict=False)]

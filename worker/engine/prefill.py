@@ -6,7 +6,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from worker.engine import kv
+from worker.engine import device, kv
 from worker.engine.prefix import Prefixes
 from worker.jobs import Prepared
 
@@ -42,7 +42,7 @@ class Prompt:
         end = min(self._at + chunk, border)
         if end > self._at:
             self._weights(mx.array([self._tokens[self._at : end]]), cache=state)
-            mx.async_eval(kv.arrays(state))
+            device.start(kv.arrays(state))
             self._at = end
             if end == self._head:
                 self._prefixes.keep(self._key, state)

@@ -128,7 +128,9 @@ class Residents:
         self._here[name] = _Resident(model, loaded, self._batch(model, loaded))
         self._residency.loaded(name, loaded.nbytes, time.monotonic())
         self.names = frozenset(self._here)
-        log.info("model_loaded", model=name, seconds=round(time.monotonic() - started, 2), bytes=loaded.nbytes)
+        log.info(
+            "model_loaded", model=name, seconds=round(time.monotonic() - started, 2), bytes=loaded.nbytes
+        )
         return self._here[name]
 
     def _unload(self, name: str) -> None:

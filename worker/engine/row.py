@@ -55,7 +55,13 @@ class Row:
     """A row of the batch: one of its job's choices."""
 
     def __init__(
-        self, tally: Tally, choice: int, draw: Draw, transcript: Transcript, guide: Guide | None, eos: frozenset[int]
+        self,
+        tally: Tally,
+        choice: int,
+        draw: Draw,
+        transcript: Transcript,
+        guide: Guide | None,
+        eos: frozenset[int],
     ) -> None:
         self.job = tally.job
         self.draw = draw
@@ -105,8 +111,9 @@ class Row:
 
     def _end(self, finish: Finish) -> Iterator[Event]:
         self.ended = True
-        if not self._transcript.stopped:
-            yield from self._transcript.end()
+        yield from self._transcript.end()
+        if self._transcript.stopped:
+            finish = "stop"  # what was held back may have completed it
         self._tally.thoughts += self._transcript.thoughts
         called = finish == "stop" and self._transcript.called
         yield from self._tally.end(self._choice, "tool_calls" if called else finish)

@@ -29,5 +29,7 @@ def load(entry: Entry, trust_remote_code: bool) -> Weights:
         net = load_adapters(net, str(entry.adapter))
         net.eval()
     mx.eval(net.parameters())
-    nbytes = sum(array.nbytes for _, array in cast(list[tuple[str, mx.array]], tree_flatten(net.parameters())))
+    nbytes = sum(
+        array.nbytes for _, array in cast(list[tuple[str, mx.array]], tree_flatten(net.parameters()))
+    )
     return Weights(net, kv.measure(net), nbytes)

@@ -22,8 +22,8 @@ from bridge.credentials import Credentials, User
 from bridge.up.programs import find_conf, find_server
 from schemas import streams, subjects
 from schemas.articles import Analysis, ArticleRef, DeadLetter, Timings, decode_article
-from schemas.completion import Usage
 from schemas.codec import encode
+from schemas.completion import Usage
 from worker.transport import topology
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)

@@ -5,7 +5,6 @@ import "./answers.mjs";
 import "./sampling.mjs";
 import "./structured.mjs";
 import "./tools.mjs";
-import "./refusals.mjs";
 
 for (const { name, run } of checks) {
   const error = await Promise.resolve().then(run).then(() => null, (caught) => String(caught?.stack ?? caught));

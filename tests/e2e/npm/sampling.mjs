@@ -1,96 +1,124 @@
-// Every field that changes how tokens are drawn, counted or told.
+// How long an answer gets, how its tokens are drawn, how many choices there are, and what was likely.
 import assert from "node:assert/strict";
-import { ANSWER, STORY, ask, check, chunks, joined, text, user } from "./kit.mjs";
+import {
+  ANSWER, REPEAT, ask, check, choices, chunks, finish, joined, refused, said, text, usage, user,
+} from "./kit.mjs";
 
-const PARIS_TOKEN = "7042"; // " Paris" in the starter model's vocabulary
-const MOON_TOKEN = "6783"; // " moon"
-const WILD = { temperature: 2, seed: 5 };
+const HOT = { temperature: 1.5, seed: 7 };
+const PARIS_TOKEN = "7042"; // " Paris" in the starter model's vocabulary of 49152
 
-check("temperature", async () => {
-  assert.equal(await text({ messages: STORY }), await text({ messages: STORY }));
-  const warm = await Promise.all([1, 2, 3].map((seed) => text({ messages: STORY, temperature: 1.2, seed })));
-  assert.equal(new Set(warm).size, 3);
+check("a_limit_cuts", async () => {
+  for (const limit of [{ max_tokens: 3 }, { max_tokens: 5, max_completion_tokens: 3 }]) {
+    const answer = await ask(limit);
+    assert.deepEqual([said(answer), finish(answer), usage(answer)[1]], ["The capital of", "length", 3]);
+  }
+  assert.equal(finish(await ask()), "stop");
 });
-check("seed", async () => {
-  const fields = { messages: STORY, temperature: 1, seed: 42 };
-  const [one, other] = await Promise.all([text(fields), text(fields), text({ messages: STORY, temperature: 1 })]);
-  assert.equal(one, other);
+check("a_limit_that_never_fits_is_refused", async () => {
+  assert.equal((await refused({ max_tokens: 1_000_000 }, "max_tokens")).code, "context_length_exceeded");
+  await refused({ max_tokens: 0 }, "max_tokens");
 });
-check("top_p", async () => {
-  assert.notEqual(await text(WILD), ANSWER);
-  assert.equal(await text({ ...WILD, top_p: 0.01 }), ANSWER);
-});
-check("top_k", async () => assert.equal(await text({ ...WILD, top_k: 1 }), ANSWER));
-check("min_p", async () => assert.equal(await text({ ...WILD, min_p: 1 }), ANSWER));
-
-const REPEAT = { messages: user("Write the word yes many times."), logit_bias: { 9805: 20 }, max_tokens: 12 };
-const yeses = (said) => said.split(/yes/i).length - 1;
-check("frequency_penalty", async () => {
-  assert.ok(yeses(await text({ ...REPEAT, frequency_penalty: 2 })) <= yeses(await text(REPEAT)));
-  assert.notEqual(await text({ messages: STORY, max_tokens: 60, frequency_penalty: 2 }), await text({ messages: STORY, max_tokens: 60 }));
-});
-check("presence_penalty", async () =>
-  assert.notEqual(await text({ messages: STORY, max_tokens: 60, presence_penalty: 2 }), await text({ messages: STORY, max_tokens: 60 })));
-check("repetition_penalty", async () =>
-  assert.notEqual(await text({ messages: STORY, repetition_penalty: 1.8 }), await text({ messages: STORY })));
-check("logit_bias", async () => {
-  assert.doesNotMatch(await text({ logit_bias: { [PARIS_TOKEN]: -100 } }), / Paris/);
-  assert.equal((await text({ logit_bias: { [MOON_TOKEN]: 100 }, max_tokens: 3 })).trim(), "moon moon moon");
-});
-
-const checkLimit = async (fields) => {
-  const answer = await ask({ max_tokens: undefined, ...fields });
-  assert.equal(answer.choices[0].finish_reason, "length");
-  assert.equal(answer.usage.completion_tokens, 3);
-  assert.ok(ANSWER.startsWith(answer.choices[0].message.content));
-};
-check("max_tokens", () => checkLimit({ max_tokens: 3 }));
-check("max_completion_tokens", () => checkLimit({ max_completion_tokens: 3 }));
-
-check("stop", async () => {
-  for (const stop of ["al of Fra", ["never", "al of Fra"]]) {
+check("a_stop_ends_the_text", async () => {
+  const cuts = [[" Paris", "The capital of France is"], [["rance is Pa", "x"], "The capital of F"]];
+  for (const [stop, left] of cuts) {
     const answer = await ask({ stop });
-    assert.equal(answer.choices[0].message.content, "The capit");
-    assert.equal(answer.choices[0].finish_reason, "stop");
-    const found = await chunks({ stop });
-    assert.equal(joined(found), "The capit");
+    assert.deepEqual([said(answer), finish(answer)], [left, "stop"]);
   }
-  assert.equal(await text({ stop: ["Paris!"] }), ANSWER);
+  await refused({ stop: [..."abcde"] }, "stop");
+});
+check("a_stop_is_never_shown_in_a_stream", async () => {
+  const found = await chunks({ stop: "rance is Pa" });
+  assert.deepEqual([joined(found), finish(found.at(-1))], ["The capital of F", "stop"]);
 });
 
-check("n", async () => {
-  const answer = await ask({ messages: STORY, n: 3, temperature: 1.2, seed: 1 });
-  assert.deepEqual(answer.choices.map((choice) => choice.index), [0, 1, 2]);
-  assert.equal(new Set(answer.choices.map((choice) => choice.message.content)).size, 3);
-  const alike = await ask({ n: 2 });
-  assert.deepEqual(alike.choices.map((choice) => choice.message.content), [ANSWER, ANSWER]);
-  assert.equal(alike.usage.completion_tokens, 14);
-  assert.equal(alike.usage.prompt_tokens, (await ask()).usage.prompt_tokens);
+check("a_seed_repeats", async () => {
+  const [one, same, ...others] = await Promise.all([7, 7, 8, 9].map((seed) => text({ ...HOT, seed })));
+  assert.equal(one, same);
+  assert.ok(new Set([one, ...others]).size > 1);
 });
-check("n streamed", async () => {
-  const found = await chunks({ n: 2 });
-  const choices = found.flatMap((chunk) => chunk.choices);
-  assert.deepEqual([joined(found, 0), joined(found, 1)], [ANSWER, ANSWER]);
-  const order = choices.filter((choice) => choice.delta.content).map((choice) => choice.index);
-  assert.notDeepEqual(order, [...order].sort(), "one choice came after the other");
-  assert.equal(choices.filter((choice) => choice.finish_reason === "stop").length, 2);
+check("a_hot_answer_differs_from_a_cold_one", async () =>
+  assert.notEqual(await text({ temperature: 2, seed: 7 }), ANSWER));
+check("narrow_sampling_is_greedy", async () => {
+  for (const narrow of [{ top_p: 1e-6 }, { top_k: 1 }, { min_p: 1 }])
+    assert.equal(await text({ temperature: 2, ...narrow }), ANSWER, JSON.stringify(narrow));
+});
+check("penalties_keep_from_repeating", async () => {
+  const noes = async (given) =>
+    (await text({ messages: REPEAT, max_tokens: 16, ...given })).toLowerCase().split("no").length - 1;
+  const plain = await noes();
+  assert.ok(plain > 10);
+  assert.ok((await noes({ frequency_penalty: 2 })) < plain);
+  assert.ok((await noes({ repetition_penalty: 1.5 })) < plain);
+  const told = (presence_penalty) =>
+    text({ messages: user("Say no no no no no no"), max_tokens: 24, presence_penalty });
+  assert.notEqual(await told(0), await told(2));
+});
+check("a_bias_forbids_a_token", async () => {
+  assert.doesNotMatch(await text({ logit_bias: { [PARIS_TOKEN]: -100 } }), / Paris/);
+  const forced = await text({ logit_bias: { [PARIS_TOKEN]: 100 }, max_tokens: 4 });
+  assert.equal(forced.trim(), "Paris Paris Paris Paris");
+  await refused({ logit_bias: { 49152: 1 } }, "logit_bias");
 });
 
-const checkLogprobs = (content, most) => {
-  assert.equal(content.map((token) => token.token).join(""), ANSWER);
-  assert.equal(Buffer.from(content.flatMap((token) => token.bytes)).toString(), ANSWER);
-  for (const { token, logprob, top_logprobs } of content) {
-    assert.ok(logprob <= 0);
-    assert.equal(top_logprobs.length, most);
-    if (most) assert.equal(top_logprobs[0].token, token, "a greedy token is the likeliest");
-    const ranks = top_logprobs.map((other) => other.logprob);
-    assert.deepEqual(ranks, [...ranks].sort((a, b) => b - a));
+check("choices_are_drawn_apart", async () => {
+  const three = await ask({ n: 3, ...HOT });
+  assert.deepEqual(three.choices.map((choice) => choice.index), [0, 1, 2]);
+  assert.ok(new Set(three.choices.map((choice) => choice.message.content)).size > 1);
+  const alone = await ask(HOT);
+  assert.equal(said(three), said(alone));
+  assert.equal(usage(three)[0], usage(alone)[0]);
+  assert.ok(usage(three)[1] > usage(alone)[1]);
+});
+check("choices_are_streamed_side_by_side", async () => {
+  const found = await chunks({ n: 3, ...HOT });
+  const whole = await ask({ n: 3, ...HOT });
+  for (const { index, message, finish_reason } of whole.choices) {
+    assert.equal(joined(found, index), message.content);
+    const mine = choices(found).filter((choice) => choice.index === index);
+    assert.equal(mine[0].delta.role, "assistant");
+    assert.deepEqual(mine.map((choice) => choice.finish_reason).filter(Boolean), [finish_reason]);
   }
+  const order = choices(found).filter((choice) => choice.delta.content).map((choice) => choice.index);
+  assert.notDeepEqual(order, order.toSorted(), "one choice came after the other");
+});
+check("too_many_choices_are_refused", async () => {
+  await refused({ n: 100 }, "n");
+  await refused({ n: 0 }, "n");
+});
+
+const near = (one, other) => assert.ok(Math.abs(one - other) < 1e-3, `${one} is not ${other}`);
+const spelled = (tokens) => {
+  assert.equal(tokens.map((token) => token.token).join(""), ANSWER);
+  assert.equal(Buffer.from(tokens.flatMap((token) => token.bytes)).toString(), ANSWER);
+  assert.ok(tokens.every((token) => token.logprob <= 0));
 };
-check("logprobs", async () => checkLogprobs((await ask({ logprobs: true })).choices[0].logprobs.content, 0));
-check("top_logprobs", async () =>
-  checkLogprobs((await ask({ logprobs: true, top_logprobs: 4 })).choices[0].logprobs.content, 4));
-check("logprobs streamed", async () => {
-  const found = await chunks({ logprobs: true, top_logprobs: 2 });
-  checkLogprobs(found.flatMap((chunk) => chunk.choices[0].logprobs?.content ?? []), 2);
+const likely = async (given) => (await ask({ logprobs: true, ...given })).choices[0].logprobs.content;
+check("logprobs_spell_the_answer", async () => {
+  const tokens = await likely();
+  spelled(tokens);
+  assert.deepEqual(tokens.flatMap((token) => token.top_logprobs), []);
+  assert.equal((await ask()).choices[0].logprobs, null);
+});
+check("likely_tokens_stand_beside", async () => {
+  for (const { token, logprob, top_logprobs } of await likely({ top_logprobs: 2 })) {
+    const [first, second, ...more] = top_logprobs;
+    assert.deepEqual([first.token, more.length], [token, 0]);
+    near(first.logprob, logprob);
+    assert.ok(first.logprob >= second.logprob);
+  }
+});
+check("logprobs_are_streamed", async () => {
+  const found = await chunks({ logprobs: true, top_logprobs: 1 });
+  const tokens = choices(found).flatMap((choice) => choice.logprobs?.content ?? []);
+  spelled(tokens);
+  assert.ok(tokens.every((token) => token.top_logprobs.length === 1));
+});
+check("logprobs_are_of_the_model_itself", async () => {
+  const [cold, hot] = await Promise.all([likely(), likely({ temperature: 2, top_k: 1 })]);
+  assert.equal(hot.length, cold.length);
+  cold.forEach((token, at) => near(token.logprob, hot[at].logprob));
+});
+check("top_logprobs_need_logprobs", async () => {
+  await refused({ top_logprobs: 2 }, "top_logprobs");
+  await refused({ logprobs: true, top_logprobs: 21 }, "top_logprobs");
 });

@@ -1,117 +1,114 @@
-// Calls of functions: chosen, forced, streamed, run by the SDK's own runner.
+// Calls of functions: chosen, forced, streamed, answered, run by the SDK's own runner.
 import assert from "node:assert/strict";
 import { zodFunction } from "openai/helpers/zod";
 import { z } from "zod";
-import { MODEL, ask, check, chunks, client, user } from "./kit.mjs";
+import { WEATHER, ask, check, choices, chunks, client, fields, finish, refused, said, usage } from "./kit.mjs";
 
-const Weather = z.object({ city: z.enum(["Paris", "Seoul"]), days: z.number().int().min(1).max(7) });
-const TOOLS = [
-  {
-    type: "function",
-    function: {
-      name: "get_weather",
-      description: "Tells the weather.",
-      parameters: {
-        type: "object",
-        properties: { city: { enum: ["Paris", "Seoul"] }, days: { type: "integer", minimum: 1, maximum: 7 } },
-        required: ["city", "days"],
-        additionalProperties: false,
-      },
-    },
-  },
-  { type: "function", function: { name: "stop", description: "Ends the talk.", parameters: { type: "object", properties: {}, additionalProperties: false } } },
-];
-const CALL = { messages: user("How will the weather be in Paris?"), max_tokens: 200, tools: TOOLS };
-const named = { type: "function", function: { name: "get_weather" } };
-const checkCall = (call) => {
-  assert.equal(call.type, "function");
-  assert.ok(call.id);
-  const arguments_ = JSON.parse(call.function.arguments);
-  if (call.function.name === "get_weather") Weather.strict().parse(arguments_);
-  else assert.deepEqual([call.function.name, arguments_], ["stop", {}]);
+const KINDS = {
+  GetWeather: z.strictObject({ city: z.enum(["Paris", "Rome"]) }),
+  GetTime: z.strictObject({ zone: z.enum(["UTC", "CET"]) }),
 };
+const TOOLS = Object.entries(KINDS).map(([name, parameters]) => zodFunction({ name, parameters }));
+const ONE_CALL = { messages: WEATHER, tools: TOOLS, parallel_tool_calls: false, max_tokens: 60 };
+const REQUIRED = { ...ONE_CALL, tool_choice: "required" };
+const named = (name) => ({ type: "function", function: { name } });
+const calls = (answer) => answer.choices[0].message.tool_calls ?? [];
+const checkArguments = (call) => KINDS[call.name].parse(JSON.parse(call.arguments));
 
-check("tools required", async () => {
-  const [choice] = (await ask({ ...CALL, tool_choice: "required" })).choices;
-  assert.equal(choice.finish_reason, "tool_calls");
-  assert.ok(choice.message.tool_calls.length >= 1);
-  choice.message.tool_calls.forEach(checkCall);
-  assert.equal(choice.message.content, null);
+check("a_required_call_is_made", async () => {
+  const answer = await ask(REQUIRED);
+  const [call, ...more] = calls(answer);
+  assert.deepEqual([call.type, more.length, finish(answer), said(answer)], ["function", 0, "tool_calls", null]);
+  assert.ok(call.id);
+  checkArguments(call.function);
 });
-check("tools named", async () => {
-  for (const temperature of [0, 1]) {
-    const [choice] = (await ask({ ...CALL, tool_choice: named, temperature })).choices;
-    assert.deepEqual(choice.message.tool_calls.map((call) => call.function.name), ["get_weather"]);
-    choice.message.tool_calls.forEach(checkCall);
+check("a_named_function_is_called", async () => {
+  for (const name of Object.keys(KINDS)) {
+    const answer = await ask({ ...ONE_CALL, tool_choice: named(name) });
+    const [call, ...more] = calls(answer);
+    assert.deepEqual([call.function.name, more.length, finish(answer)], [name, 0, "tool_calls"]);
+    checkArguments(call.function);
   }
 });
-check("tools none", async () => {
-  const [choice] = (await ask({ ...CALL, tool_choice: "none" })).choices;
-  assert.equal(choice.message.tool_calls, undefined);
-  assert.ok(choice.message.content);
+check("no_call_is_made_when_none_is_wanted", async () => {
+  const answer = await ask({ ...ONE_CALL, tool_choice: "none", max_tokens: 12 });
+  assert.ok(said(answer));
+  assert.deepEqual(calls(answer), []);
+  assert.ok(["stop", "length"].includes(finish(answer)));
 });
-check("tools auto", async () => {
-  const { message, finish_reason } = (await ask({ ...CALL, max_tokens: 60 })).choices[0];
-  assert.ok(message.content || message.tool_calls?.length);
-  if (finish_reason !== "length") assert.equal(finish_reason, message.tool_calls ? "tool_calls" : "stop");
+check("a_model_may_choose", async () => {
+  const answer = await ask({ ...ONE_CALL, tool_choice: "auto" });
+  if (finish(answer) !== "length") assert.equal(finish(answer) === "tool_calls", calls(answer).length > 0);
+  assert.ok(usage(answer)[0] > usage(await ask({ messages: WEATHER }))[0], "it was not told of the tools");
 });
-check("parallel_tool_calls", async () => {
-  for (const seed of [1, 2, 3]) {
-    const fields = { ...CALL, temperature: 1, seed, tool_choice: "required", parallel_tool_calls: false };
-    assert.equal((await ask(fields)).choices[0].message.tool_calls.length, 1);
-  }
+check("one_call_at_most", async () => {
+  const answer = await ask({ ...REQUIRED, n: 3, temperature: 1, seed: 3 });
+  assert.deepEqual(answer.choices.map((choice) => choice.message.tool_calls.length), [1, 1, 1]);
 });
-check("tools streamed", async () => {
-  const found = await chunks({ ...CALL, tool_choice: named });
-  const deltas = found.flatMap((chunk) => chunk.choices).flatMap((choice) => choice.delta.tool_calls ?? []);
-  assert.deepEqual([deltas[0].index, deltas[0].type, deltas[0].function.name], [0, "function", "get_weather"]);
-  assert.ok(deltas.slice(1).every((delta) => delta.index === 0 && delta.id === undefined));
-  assert.ok(deltas.length > 2, "the arguments came in one piece");
-  const whole = deltas.map((delta) => delta.function.arguments ?? "").join("");
-  checkCall({ ...deltas[0], function: { name: "get_weather", arguments: whole } });
-  assert.equal(found.at(-1).choices[0].finish_reason, "tool_calls");
+check("parse_gives_arguments_as_objects", async () => {
+  const [call] = calls(await client.chat.completions.parse(fields(REQUIRED)));
+  KINDS[call.function.name].parse(call.function.parsed_arguments);
 });
-check("tools stream helper", async () => {
-  const stream = client.chat.completions.stream({ model: MODEL, ...CALL, tool_choice: named });
+check("a_call_is_answered", async () => {
+  const { message } = (await ask(REQUIRED)).choices[0];
+  const told = (content) => {
+    const result = { role: "tool", tool_call_id: message.tool_calls[0].id, content };
+    return ask({ messages: [...WEATHER, message, result], tools: TOOLS, tool_choice: "none" });
+  };
+  const [short, long] = [await told("Rain."), await told("Rain in the morning, and sun in the afternoon.")];
+  assert.ok(said(short) && said(long));
+  assert.ok(usage(long)[0] > usage(short)[0]);
+});
+check("a_call_is_streamed", async () => {
+  const found = choices(await chunks(REQUIRED));
+  const [first, ...more] = found.flatMap((choice) => choice.delta.tool_calls ?? []);
+  assert.deepEqual([first.index, first.type, first.function.arguments], [0, "function", ""]);
+  assert.ok(first.id);
+  for (const { index, id, type, function: { name } } of more)
+    assert.deepEqual([index, id, type, name], [0, undefined, undefined, undefined]);
+  const whole = more.map((call) => call.function.arguments ?? "").join("");
+  checkArguments({ name: first.function.name, arguments: whole });
+  assert.equal(found.at(-1).finish_reason, "tool_calls");
+  assert.ok(found.every((choice) => !choice.delta.content));
+});
+check("an_answer_without_its_call_is_refused", () => {
+  const stray = { role: "tool", tool_call_id: "call_x", content: "Rain." };
+  return refused({ messages: [...WEATHER, stray] }, "messages[1].tool_call_id");
+});
+check("tools_are_checked", async () => {
+  const blank = { type: "function", function: { name: "no blanks" } };
+  await refused({ tool_choice: "required" }, "tool_choice");
+  await refused({ tools: TOOLS, tool_choice: named("x") }, "tool_choice");
+  await refused({ tools: [TOOLS[0], TOOLS[0]] }, "tools");
+  await refused({ tools: [{ type: "custom", custom: { name: "x" } }] }, "tools[0].type");
+  await refused({ tools: [blank] }, "tools[0].function.name");
+});
+check("the_stream_helper_tells_of_calls", async () => {
+  const stream = client.chat.completions.stream(fields(REQUIRED));
+  const deltas = [];
   const done = [];
-  stream.on("tool_calls.function.arguments.done", (call) => done.push(call));
+  stream.on("tool_calls.function.arguments.delta", (event) => deltas.push(event.arguments_delta));
+  stream.on("tool_calls.function.arguments.done", (event) => done.push(event));
   const final = await stream.finalChatCompletion();
-  final.choices[0].message.tool_calls.forEach(checkCall);
-  assert.deepEqual(done.map((call) => call.name), ["get_weather"]);
-});
-check("tools parsed", async () => {
-  const tools = [zodFunction({ name: "get_weather", parameters: Weather })];
-  const answer = await client.chat.completions.parse({ ...CALL, model: MODEL, tools, tool_choice: "required" });
-  Weather.parse(answer.choices[0].message.tool_calls[0].function.parsed_arguments);
+  assert.equal(done.length, 1);
+  assert.equal(deltas.join(""), done[0].arguments);
+  checkArguments(done[0]);
+  KINDS[done[0].name].parse(calls(final)[0].function.parsed_arguments);
+  assert.equal(finish(final), "tool_calls");
 });
 
-const runnable = (asked) => [
-  {
-    type: "function",
-    function: {
-      ...TOOLS[0].function,
-      parse: JSON.parse,
-      function: (wanted) => asked.push(wanted) && `It will rain in ${wanted.city}.`,
-    },
-  },
-];
-const checkRunner = async (stream) => {
+// The SDK for JavaScript has one helper more: it calls the functions and sends what they return.
+const run = async (stream) => {
   const asked = [];
-  const wanted = { ...CALL, model: MODEL, temperature: 0, stream, tools: runnable(asked), parallel_tool_calls: false };
-  // The second completion is asked for with the first one's call and its result, as the SDK writes them.
-  const runner = client.chat.completions.runTools({ ...wanted, tool_choice: "required" }, { maxChatCompletions: 2 });
+  const runnable = (name) => {
+    const remember = (found) => asked.push(found) && "Rain.";
+    return zodFunction({ name, parameters: KINDS[name], function: remember });
+  };
+  const given = fields({ ...REQUIRED, stream, tools: Object.keys(KINDS).map(runnable) });
+  const runner = client.chat.completions.runTools(given, { maxChatCompletions: 2 });
   await runner.done();
   assert.equal(asked.length, 2);
-  asked.forEach((one) => Weather.parse(one));
   assert.deepEqual(runner.messages.map((message) => message.role), "user assistant tool assistant tool".split(" "));
 };
-check("tool runner", () => checkRunner(false));
-check("tool runner streamed", () => checkRunner(true));
-check("tool round trip", async () => {
-  const [{ message }] = (await ask({ ...CALL, tool_choice: named })).choices;
-  const result = { role: "tool", tool_call_id: message.tool_calls[0].id, content: "Rain, 12 degrees." };
-  const messages = [...CALL.messages, message, result];
-  const [choice] = (await ask({ ...CALL, messages, tool_choice: "none" })).choices;
-  assert.ok(["stop", "length"].includes(choice.finish_reason));
-  assert.ok(choice.message.content);
-});
+check("the_tool_runner_runs", () => run(false));
+check("the_tool_runner_runs_streamed", () => run(true));

@@ -8,6 +8,7 @@ from tests.unit.worker.transcripts import (
     PLACES,
     Pieces,
     cut,
+    flat,
     logprob,
     numbers,
     said,
