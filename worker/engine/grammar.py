@@ -82,8 +82,10 @@ def of_schema(schema: dict[str, Any]) -> str:
 
 
 def unsupported(reason: str, param: str = "response_format") -> BadRequest:
+    # Where its machine gives up, llguidance tells all of its state as well.
+    told = " ".join(reason.partition("<state>")[0].split())
     return BadRequest(
-        f"The JSON Schema cannot be enforced: {' '.join(reason.split())}",
+        f"The JSON Schema cannot be enforced: {told}",
         param=param,
         code="unsupported_schema",
     )

@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 
 from bridge import credentials
 from bridge.credentials import Credentials, User
@@ -98,6 +99,7 @@ class Mover:
     verdict: Verdict = lambda _: None
     taken: list[str] = field(default_factory=list)
     working: bool = False
+    pull: JetStreamContext.PullSubscription | None = None
 
     @contextlib.asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -110,12 +112,13 @@ class Mover:
             self.working = False
 
     async def _move(self) -> None:
-        js = self.nc.jetstream()
-        lane = streams.LANE_CONSUMERS["norm"]
-        pull = await js.pull_subscribe_bind(lane.durable_name, lane.stream)
+        if self.pull is None:
+            # One for all its shifts: what comes too late for the last fetch of one is taken by the next.
+            lane = streams.LANE_CONSUMERS["norm"]
+            self.pull = await self.nc.jetstream().pull_subscribe_bind(lane.durable_name, lane.stream)
         while self.working:
             try:
-                messages = await pull.fetch(10, timeout=0.2)
+                messages = await self.pull.fetch(10, timeout=0.2)
             except TimeoutError:
                 continue
             for message in messages:
