@@ -81,6 +81,7 @@ class Chat:
         self._nc = nc
         self._engine = engine
         self._settings = settings
+        self._most = settings.slots + settings.chat_slots + settings.max_waiting
         self._abandonment = Abandonment(nc, settings.abandon_grace)
         self._exchanges: dict[str, _Exchange] = {}
         self._cancels: Subscription | None = None
@@ -153,7 +154,8 @@ class Chat:
         if not subjects.is_token(exchange.request_id):
             raise BadRequest(f"{subjects.REQUEST_ID} must be 1 to 64 characters, none of them blank or . * >")
         request = self._addressed(decode_request(exchange.msg.data), exchange.model)
-        if self._engine.waiting >= self._settings.max_waiting:
+        # All that are here count, not what the engine has: requests on their way there would pass in a crowd.
+        if len(self._exchanges) > self._most:
             reason = "Too many requests wait already; try again in a few seconds."
             raise Overloaded(reason, retry_after=self._engine.retry_after())
         work = await self._engine.prepare(request)

@@ -1,0 +1,57 @@
+"""More than the worker takes on: who comes too late is told when to try again, and the others are answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+
+from tests.e2e.conftest import House, opened
+
+QUESTION: Any = [{"role": "user", "content": "What is the capital of France?"}]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Two rows for chat, and two chats that may wait."""
+    settings = {"SLOTS": "1", "CHAT_SLOTS": "1", "MAX_WAITING": "2"}
+    with opened(
+        tmp_path_factory.mktemp("small"),
+        **{f"NATS_MLX_WORKER_{name}": value for name, value in settings.items()},
+    ) as house:
+        yield house
+
+
+async def test_who_comes_too_late_is_told_when_to_try_again(small: House) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{small.bridge_url}/v1", api_key="none", max_retries=0) as sdk:
+
+        async def ask() -> str | int:
+            try:
+                answer = await sdk.chat.completions.create(model="starter", messages=QUESTION, temperature=0)
+            except openai.RateLimitError as error:
+                assert error.code == "overloaded"
+                return int(error.response.headers["retry-after"])
+            return answer.choices[0].message.content or ""
+
+        answers = await asyncio.gather(*(ask() for _ in range(12)))
+        refused = [answer for answer in answers if isinstance(answer, int)]
+        assert len(refused) == 12 - 4
+        assert all(1 <= seconds <= 60 for seconds in refused)
+        assert {answer for answer in answers if isinstance(answer, str)} == {
+            "The capital of France is Paris."
+        }
+        assert isinstance(await ask(), str), "later there is room again"
+
+
+async def test_the_sdk_tries_again_by_itself(small: House) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{small.bridge_url}/v1", api_key="none", max_retries=8) as sdk:
+        answers = await asyncio.gather(
+            *(
+                sdk.chat.completions.create(model="starter", messages=QUESTION, temperature=0, max_tokens=2)
+                for _ in range(8)
+            )
+        )
+    assert {answer.choices[0].message.content for answer in answers} == {"The capital"}
