@@ -15,7 +15,7 @@ from schemas import messages as conversation
 from schemas.codec import decode
 from schemas.errors import BadRequest
 from schemas.messages import Message
-from schemas.tools import NamedChoice, Tool, ToolChoice
+from schemas.tools import FunctionName, NamedChoice, Tool, ToolChoice
 
 _Unit = Annotated[float, Meta(ge=0, le=1)]
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
@@ -27,7 +27,7 @@ _StopText = Annotated[str, Meta(min_length=1)]
 class JsonSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `json_schema` of a response format. The answer always validates, so `strict` changes nothing."""
 
-    name: str
+    name: FunctionName
     schema: dict[str, Any]
     description: str | None = None
     strict: bool | None = None
@@ -66,7 +66,7 @@ class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     presence_penalty: _Penalty | None = None
     frequency_penalty: _Penalty | None = None
-    repetition_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
+    repetition_penalty: Annotated[float, Meta(ge=0.01, le=10)] | None = None
     logit_bias: dict[str, _Bias] | None = None
     max_tokens: _Count | None = None
     max_completion_tokens: _Count | None = None

@@ -68,7 +68,9 @@ class Worker:
 
     async def _serve(self, engine: Engine, model: str) -> None:
         settings = self._settings
-        nc = await self._connect()
+        nc = await self._connected()
+        if nc is None:
+            return
         js = nc.jetstream(timeout=10)
         await topology.ensure(js)
         recipes = Recipes(js, engine)
@@ -84,6 +86,17 @@ class Worker:
         log.info("worker_ready", worker=self._id, model=model, version=__version__, pid=os.getpid())
         await self._end.wait()
         await self._stop(nc, board, service, chat, queue, mover)
+
+    async def _connected(self) -> Client | None:
+        """The connection; None when the end comes first, for the server may be away for days."""
+        connecting, ending = asyncio.create_task(self._connect()), asyncio.create_task(self._end.wait())
+        await asyncio.wait({connecting, ending}, return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if connecting.done():
+            return connecting.result()
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        return None
 
     async def _connect(self) -> Client:
         settings = self._settings

@@ -51,6 +51,7 @@ class AnswerForm:
     thinking: bool = False  # the prompt ends inside thoughts
     calls: CallFormat | None = None
     stops: tuple[str, ...] = ()
+    calls_only: bool = False  # whatever is no call is a call that was cut
 
 
 @dataclass(frozen=True, slots=True)

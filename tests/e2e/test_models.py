@@ -84,6 +84,8 @@ async def test_an_article_for_a_faulty_model_waits_for_its_repair(many: House) -
     # Its consumer's acknowledgements: a nak asks for another delivery, a letter to the dead would be an ack.
     acks = await nc.subscribe("$JS.ACK.ARTICLES.articles-norm.>")
     await nc.flush()
-    await js.publish("articles.norm.waiting.m1", b'{"title":"t","body":"b"}')
-    assert (await acks.next_msg(60)).data.startswith(b"-NAK")
+    ours = (await js.publish("articles.norm.waiting.m1", b'{"title":"t","body":"b"}')).seq
+    while (ack := await acks.next_msg(60)).subject.split(".")[5] != str(ours):
+        pass  # of an article before
+    assert ack.data.startswith(b"-NAK")
     await nc.close()

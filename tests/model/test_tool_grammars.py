@@ -247,7 +247,6 @@ class TestArguments:
             ({"type": ["object", "null"]}, "null", False),
             ({"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}, '{"b": 1}', True),
             ({"type": "object", "x-guidance": {"whitespace_flexible": True}}, '{ "a":1}', False),
-            ({"type": "object", "properties": {"<|im_end|>": {}}, **CLOSED}, "{}", True),
         ],
     )
     def test_they_are_an_object_that_validates(

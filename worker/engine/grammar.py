@@ -9,18 +9,21 @@ from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
-from llguidance import LLExecutor, LLMatcher, LLTokenizer
+from llguidance import LLExecutor, LLMatcher, LLParserLimits, LLTokenizer
 from llguidance.hf import from_tokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask, fill_next_token_bitmask_par
 from numpy.typing import NDArray
 
 from schemas.errors import BadRequest
+from worker.engine.subset import unsupported
 
 # Free white space would let a weak model print blanks until its tokens are spent.
 LAYOUT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 ANY_OBJECT = {"type": "object"}
 _BITS = 32
+# Wide objects need rows of the parser longer than it grants by itself.
+_LIMITS = LLParserLimits(max_items_in_row=20_000)
 
 Packed = NDArray[np.int32]
 
@@ -40,7 +43,7 @@ class Grammars:
 
         Raises BadRequest with the compiler's reason when it is outside the supported subset.
         """
-        matcher = LLMatcher(self.tokenizer, grammar, log_level=0)
+        matcher = LLMatcher(self.tokenizer, grammar, log_level=0, limits=_LIMITS)
         if matcher.is_error():
             raise unsupported(matcher.get_error(), param)
         if not self._can_begin(matcher.deep_copy()):
@@ -81,16 +84,6 @@ def of_schema(schema: dict[str, Any]) -> str:
         raise unsupported(str(error)) from None
 
 
-def unsupported(reason: str, param: str = "response_format") -> BadRequest:
-    # Where its machine gives up, llguidance tells all of its state as well.
-    told = " ".join(reason.partition("<state>")[0].split())
-    return BadRequest(
-        f"The JSON Schema cannot be enforced: {told}",
-        param=param,
-        code="unsupported_schema",
-    )
-
-
 class Guide:
     """One row's place in its grammar.
 
@@ -117,6 +110,15 @@ class Guide:
         if not self.matcher.is_error():
             return None
         return unsupported(self.matcher.get_error() or "the model left its grammar.", self._param)
+
+    @property
+    def cut(self) -> BadRequest | None:
+        """Why the answer must not end here, if it must not: where its machine gives up, only the end is left."""
+        if self.complete or (self.matcher.is_accepting() and not self.waiting):
+            return self.broken
+        return self.broken or unsupported(
+            "its grammar came to an end in the middle of an answer.", self._param
+        )
 
 
 class Masks:

@@ -12,7 +12,7 @@ from schemas.chat import ChatRequest
 from schemas.errors import BadRequest
 from worker.engine.conversation import Conversation, plain_tool
 from worker.engine.template import Plain, Template
-from worker.engine.tools import JSON_CALLS, AnswerGrammars, dialect, offered
+from worker.engine.tools import JSON_CALLS, AnswerGrammars, dialect, must_call, offered
 from worker.jobs import AnswerForm, CallFormat
 
 # Noncharacters of Unicode: no text needs them, so one is free to mark where a control token is to be broken.
@@ -122,6 +122,7 @@ class PromptTemplate:
             thinking=thinking,
             calls=dialect(request, self._native(tools)) if tools else None,
             stops=request.stops,
+            calls_only=bool(tools) and must_call(request),
         )
 
     def _native(self, tools: list[Plain]) -> CallFormat:

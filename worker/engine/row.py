@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from schemas.completion import CompletionTokensDetails, Finish, PromptTokensDetails, TokenLogprob, Usage
+from schemas.errors import LlmError
 from worker.engine.grammar import Guide
 from worker.engine.sampling import Draw
 from worker.engine.text import Transcript
@@ -83,13 +84,15 @@ class Row:
             return
         self._tally.first_token = self._tally.first_token or time.monotonic()
         if token in self._eos:
+            if self.guide is not None and self.guide.cut is not None:
+                yield from self._fail(self.guide.cut)
+                return
             # The token that ends the turn is neither shown nor counted, as OpenAI does it.
             yield from self._end("stop")
             return
         self._count(token)
         if self.guide is not None and self.guide.broken is not None:
-            self.ended = True
-            yield Failed(self.guide.broken)
+            yield from self._fail(self.guide.broken)
             return
         yield from self._transcript.push(token, logprob)
         self._watch_thoughts()
@@ -108,6 +111,10 @@ class Row:
     def _watch_thoughts(self) -> None:
         if self.guide is not None:
             self.guide.waiting = self._transcript.thinking
+
+    def _fail(self, error: LlmError) -> Iterator[Event]:
+        self.ended = True
+        yield Failed(error)
 
     def _end(self, finish: Finish) -> Iterator[Event]:
         self.ended = True

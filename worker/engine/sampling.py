@@ -100,7 +100,7 @@ def _narrow(ordered: mx.array, draws: Sequence[Draw]) -> mx.array:
     """
     size = ordered.shape[-1]
     ranks = mx.arange(size)
-    top_k = mx.array([[one.sampling.top_k or size] for one in draws])
+    top_k = mx.array([[min(one.sampling.top_k or size, size)] for one in draws])
     chances = mx.softmax(mx.where(ranks < top_k, ordered, -mx.inf), axis=-1)
     before = mx.cumsum(chances, axis=-1) - chances
     kept = (before < _column(draws, "top_p")) & (chances >= _column(draws, "min_p") * chances[:, :1])

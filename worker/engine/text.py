@@ -143,6 +143,7 @@ class Transcript:
         self._thoughts = Thoughts(form.think, form.thinking) if form.think else None
         self._calls = CallReader(form.calls, choice) if form.calls else None
         self._stops = Stops(form.stops)
+        self._calls_only = form.calls_only
         self._plain = not (form.think or form.calls or form.stops)
         self._logprobs = Logprobs()
         self._tokens = 0
@@ -244,7 +245,9 @@ class Transcript:
         return self._text(at, text[:cut])
 
     def _text(self, at: int, text: str) -> list[Piece]:
-        return [Text(text, self._choice, self._logprobs.take(at, at + len(text)))] if text else []
+        if not text or self._calls_only:
+            return []
+        return [Text(text, self._choice, self._logprobs.take(at, at + len(text)))]
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:

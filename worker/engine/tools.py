@@ -13,7 +13,9 @@ from llguidance import LLMatcher
 
 from schemas.chat import ChatRequest, JsonObjectFormat, JsonSchemaFormat
 from schemas.tools import FunctionDefinition, NamedChoice, Tool
-from worker.engine.grammar import ANY_OBJECT, LAYOUT, of_schema, unsupported
+from worker.engine import subset
+from worker.engine.grammar import ANY_OBJECT, LAYOUT, of_schema
+from worker.engine.subset import unsupported
 from worker.jobs import AnswerForm, CallFormat
 
 JSON_CALLS = CallFormat("<tool_call>", "</tool_call>")
@@ -55,6 +57,8 @@ class AnswerGrammars:
         added = tokenizer.added_tokens_decoder.items()
         self._special: dict[str, int] = {token.content: at for at, token in added if _is_special(token)}
         self._ends = frozenset(tokenizer.eos_token_ids)
+        control = [token.content for _, token in added if token.special]
+        self._control = re.compile("|".join(map(re.escape, control)) or "(?!)")
         longest = sorted(self._special, key=len, reverse=True)
         self._split = re.compile(f"({'|'.join(map(re.escape, longest)) or '(?!)'})")
 
@@ -63,6 +67,7 @@ class AnswerGrammars:
 
         Raises BadRequest naming the schema that cannot be enforced.
         """
+        self._check(request)
         answer = None if must_call(request) else _answer(request)
         thoughts = f"({self._exactly(form.think[0])})?" if form.think and not form.thinking else ""
         calls = form.calls
@@ -71,6 +76,14 @@ class AnswerGrammars:
         if answer is None or not thoughts:
             return answer
         return _joined([f"start: {thoughts} @answer"], {"answer": answer})
+
+    def _check(self, request: ChatRequest) -> None:
+        """Raises BadRequest for a schema that the compiler must not see."""
+        if isinstance(wanted := request.response_format, JsonSchemaFormat):
+            subset.check(wanted.json_schema.schema, control=self._control)
+        for at, tool in enumerate(offered(request)):
+            if tool.function.parameters:
+                subset.check(tool.function.parameters, f"tools[{at}].function.parameters", self._control)
 
     def _calling(self, request: ChatRequest, calls: CallFormat, thoughts: str, answer: str | None) -> str:
         several = request.parallel_tool_calls is not False

@@ -1,0 +1,119 @@
+"""Which JSON Schemas are let near the compiler: what it would crash on, or read otherwise than JSON Schema does,
+is refused by name before.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, cast
+
+from schemas.errors import BadRequest
+
+# The compiler follows nesting and references on its stack, which was seen to overflow from about 2000 on.
+_DEEPEST = 800
+_LARGEST = 64 * 1024
+# Numbers are read as binary floats: beyond this, not every integer is one.
+_EXACT = 2**53
+_NUMBERS = ("const", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_WRITTEN = ("const", "enum", "required", "pattern")
+# ECMA 262, which JSON Schema's patterns follow, knows none of these, or means something else by them.
+_FOREIGN = re.compile(r"\[\[:|\(\?[a-zA-Z-]+[:)]|\(\?P|\\[AzZQE]|&&|--|~~")
+
+
+def unsupported(reason: str, param: str = "response_format") -> BadRequest:
+    # Where its machine gives up, llguidance tells all of its state as well.
+    told = " ".join(reason.partition("<state>")[0].split())
+    return BadRequest(
+        f"The JSON Schema cannot be enforced: {told[:300]}", param=param, code="unsupported_schema"
+    )
+
+
+def check(
+    schema: dict[str, Any], param: str = "response_format", control: re.Pattern[str] | None = None
+) -> None:
+    """Raises BadRequest, naming the keyword, for a schema that must not be compiled.
+
+    `control` matches the texts of control tokens: inside a grammar they would stand for the tokens.
+    """
+    try:
+        text = json.dumps(schema, ensure_ascii=False)
+    except RecursionError:
+        raise unsupported("it is nested too deeply.", param) from None
+    if len(text) > _LARGEST:
+        raise unsupported(f"it is longer than {_LARGEST // 1024} KB.", param)
+    for part in _parts(schema, param):
+        _check_part(part, param)
+        written = [part.get(keyword) for keyword in _WRITTEN], list(part.get("properties") or {})
+        if control is not None and (found := control.search(json.dumps(written, ensure_ascii=False))):
+            raise unsupported(f"it holds `{found[0]}`, the text of a control token of this model.", param)
+
+
+def _parts(root: dict[str, Any], param: str) -> list[dict[str, Any]]:
+    """Every object in the schema that the compiler comes to.
+
+    No way through the schema is longer than the depths of all that is referred to together, and the compiler
+    goes every way on its stack.
+    """
+    found: list[dict[str, Any]] = []
+    waiting, begun, total = [root], {id(root)}, 0
+    while waiting:
+        depth, parts = _walk(waiting.pop())
+        total += depth
+        if total > _DEEPEST:
+            raise unsupported("it is nested too deeply, its `$ref`s counted.", param)
+        found += parts
+        for ref in (part["$ref"] for part in parts if isinstance(part.get("$ref"), str)):
+            target = _target(root, ref)
+            if isinstance(target, dict) and id(target) not in begun:
+                begun.add(id(target))
+                waiting.append(target)
+    return found
+
+
+def _walk(top: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
+    """How deep a schema is without its references, and the objects in it. Definitions wait to be referred to."""
+    parts: list[dict[str, Any]] = []
+    deepest, waiting = 0, [(cast(Any, top), 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        if isinstance(value, dict):
+            parts.append(value)
+            items = [item for key, item in value.items() if key not in ("$defs", "definitions")]
+        else:
+            items = value if isinstance(value, list) else []
+        waiting += [(item, depth + 1) for item in items if isinstance(item, dict | list)]
+    return deepest, parts
+
+
+def _target(root: Any, ref: str) -> Any:
+    """What a reference within the schema points to; others are the compiler's to refuse."""
+    value = root
+    for step in ref.removeprefix("#").split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _check_part(part: dict[str, Any], param: str) -> None:
+    for keyword in _NUMBERS:
+        if keyword in part and _inexact(part[keyword]):
+            raise unsupported(f"`{keyword}` has an integer beyond 2^53; write it as a string.", param)
+    patterns = [part.get("pattern"), *(part.get("patternProperties") or {})]
+    for pattern in patterns:
+        if isinstance(pattern, str) and (found := _FOREIGN.search(pattern)):
+            raise unsupported(
+                f"`pattern` has `{found[0]}`, which JSON Schema's dialect does not know.", param
+            )
+    least, required = part.get("minProperties"), part.get("required")
+    if isinstance(least, int) and least > (len(required) if isinstance(required, list) else 0):
+        raise unsupported("`minProperties` is more than what is `required`.", param)
+
+
+def _inexact(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_inexact, value))
+    if isinstance(value, dict):
+        return any(map(_inexact, value.values()))
+    return isinstance(value, int | float) and float(value).is_integer() and abs(value) > _EXACT
