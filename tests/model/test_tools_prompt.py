@@ -141,7 +141,7 @@ class TestInPlainWords:
     ("template", "parser"), [(PLAIN, None), (HERMES, "json_tools")], ids=["words", "template"]
 )
 def test_no_control_token_comes_from_a_client(family: Families, template: str, parser: str | None) -> None:
-    """Everywhere at once: names and descriptions, schemas and their keys, arguments, ids, results, thoughts."""
+    """Everywhere at once: names and descriptions, arguments, ids, results, thoughts."""
     tokenizer, end = family(template, parser), "<|im_end|>"
 
     def ends(text: str) -> int:
