@@ -53,7 +53,7 @@ def main() -> int:
         if arguments.command is None:
             from worker import app  # see _list
 
-            return app.main()
+            app.main()
         if arguments.action == "ls":
             _list(arguments.json)
         else:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from typing import NoReturn
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -44,13 +45,12 @@ class Worker:
         self._id = worker_id(settings.name)
         self._end = asyncio.Event()
         self._lost = False
-        self._catalog: Catalog | None = None
 
     async def run(self) -> int:
         """Serve until a signal (exit code 0) or until the connection is over for good (1)."""
         self._catch_signals()
         settings = self._settings
-        self._catalog = catalog = await asyncio.to_thread(Catalog.load, settings)
+        catalog = await asyncio.to_thread(Catalog.load, settings)
         engine = Engine(catalog, _shape(settings), settings.chat_slots)
         await engine.start()
         # Not the loop's own threads: those are waited for at the end, and a download takes hours.
@@ -60,11 +60,6 @@ class Worker:
         finally:
             await engine.stop()
         return 1 if self._lost else 0
-
-    @property
-    def fetching(self) -> bool:
-        """A download is under way."""
-        return self._catalog is not None and self._catalog.fetching
 
     async def _serve(self, engine: Engine, model: str) -> None:
         settings = self._settings
@@ -163,17 +158,16 @@ def _shape(settings: Settings) -> Shape:
     )
 
 
-def main() -> int:
-    """Run a worker with the settings of this machine; returns the exit code."""
+def main() -> NoReturn:
+    """Run a worker with the settings of this machine; ends the process with its exit code."""
     settings = Settings.load()
     logs.setup(settings.log_level, settings.log_format)
     worker = Worker(settings)
     code = _run(worker)
-    if worker.fetching:
-        # The hub's client would hold the exit until its files are complete; the next start goes on with them.
-        sys.stderr.flush()
-        os._exit(code)
-    return code
+    # All is settled and said. What is left of the process can only do harm: MLX's device threads now and then
+    # abort it in their destructors, and the hub's client would hold it until a download is complete.
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _run(worker: Worker) -> int:
