@@ -88,6 +88,14 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     cached: bool = False
 
 
+class CachedAnswer(msgspec.Struct, frozen=True):
+    """What the bucket `llm_cache` holds of an inference: the answer as the model wrote it, and its cost then."""
+
+    text: str
+    usage: Usage
+    created: dt.datetime
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """Why an article ended without an analysis.
 

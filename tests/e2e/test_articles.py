@@ -20,11 +20,12 @@ ANSWER = json.loads((Path(__file__).parents[2] / "worker/data/recipes/coin.json"
 
 
 def articles(prefix: str, count: int) -> list[dict[str, Any]]:
+    """Each with a text of its own: what another test had analysed would be answered from the cache."""
     return [
         {
             "id": f"{prefix}-{n}",
             "title": f"Coin {n} moves",
-            "body": f"Coin number {n} rose {n} percent today.",
+            "body": f"Coin number {n} of the list {prefix} rose {n} percent today.",
         }
         for n in range(count)
     ]

@@ -1,0 +1,67 @@
+"""The same work under other ids, from outside: computed once, remembered across restarts, anew on request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from typing import Any
+
+from nats.aio.client import Client
+
+from tests.e2e.conftest import House
+from tests.e2e.test_articles import outcome, worker_pids
+
+ARTICLE = {"title": "Solana falls", "body": "Solana fell by 7 percent after its network stood still."}
+
+
+async def publish(nc: Client, article_id: str, lane: str = "norm", **headers: str) -> None:
+    subject = f"articles.{lane}.coin.{article_id}"
+    await nc.jetstream().publish(subject, json.dumps(ARTICLE).encode(), headers=headers or None)
+
+
+def answer(analysis: dict[str, Any]) -> tuple[Any, Any]:
+    return analysis["result"], analysis["usage"]
+
+
+async def restarted(nc: Client) -> None:
+    """End the worker, and come back when its successor is there."""
+    [pid] = await worker_pids(nc.jetstream())
+    presence = await nc.subscribe("$KV.llm_workers.>")
+    await nc.flush()
+    os.kill(pid, signal.SIGTERM)
+    while not (beat := (await presence.next_msg(60)).data) or json.loads(beat)["pid"] == pid:
+        pass
+    await presence.unsubscribe()
+
+
+async def test_the_same_article_under_other_ids_is_analysed_once(house: House) -> None:
+    nc = await house.connect("operator")
+    js = nc.jetstream()
+    ids = [f"same-{n}" for n in range(4)]
+    await asyncio.gather(*(publish(nc, one) for one in ids[:3]), publish(nc, ids[3], "high"))
+    found = [await outcome(nc, one) for one in ids]
+    [computed] = [one for one in found if not one["cached"]]
+    assert sorted(one["id"] for one in found) == ids
+    for one in found:
+        assert answer(one) == answer(computed)
+        if one["cached"]:
+            timings = one["timings"]
+            assert timings["prefill"] == timings["decode"] == 0 and timings["total"] == timings["queued"]
+
+    await restarted(nc)
+    await publish(nc, "after-restart")
+    later = await outcome(nc, "after-restart")
+    assert later["cached"] and answer(later) == answer(computed)
+    assert later["worker"] != computed["worker"]
+
+    analyses = await nc.subscribe("analyses.coin.after-restart")
+    await nc.flush()
+    await publish(nc, "after-restart", **{"Llm-Replace": "true"})
+    anew = json.loads((await analyses.next_msg(120)).data)
+    assert not anew["cached"] and anew["timings"]["decode"] > 0
+    # How much of the prompt was found ready may differ, and is part of the usage.
+    assert anew["result"] == computed["result"]
+    assert (await js.stream_info("DEAD", subjects_filter="dead.*.coin.same-*")).state.subjects in (None, {})
+    await nc.close()
