@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from http import HTTPStatus
 from typing import NamedTuple
@@ -19,8 +21,7 @@ from schemas import subjects, wire
 from schemas.codec import encode
 from schemas.errors import DeadlineExceeded, ErrorBody, ErrorDetail, LlmError, TooLarge, Unavailable
 
-# A reader slower than the model: past these the server's messages are dropped, which shows as a gap.
-_MAX_PENDING = 16_384
+# A reader slower than the model: past this much its messages are dropped, which shows as a gap.
 _MAX_PENDING_BYTES = 8 * 1024 * 1024
 _ERROR_CODE = re.compile(r"[45][0-9]{2}")
 _SECONDS = re.compile(r"[0-9]{1,5}")
@@ -70,7 +71,7 @@ async def ask(nc: Client, subject: str, payload: bytes, headers: Mapping[str, st
 @contextlib.asynccontextmanager
 async def stream(
     nc: Client, subject: str, payload: bytes, headers: Mapping[str, str], *, first: float, idle: float
-) -> AsyncIterator[AsyncIterator[Reply]]:
+) -> AsyncIterator[Reader]:
     """The chunks of a streamed answer, then at most one error; leaving before its end cancels the request.
 
     `first` and `idle` are the seconds that the first and each further message may take.
@@ -78,10 +79,8 @@ async def stream(
     check(nc, payload, headers)
     with _as_ours():
         # No request() here: it keeps only the first reply.
-        inbox = await nc.subscribe(
-            nc.new_inbox(), pending_msgs_limit=_MAX_PENDING, pending_bytes_limit=_MAX_PENDING_BYTES
-        )
-    reader = _Reader(inbox, first, idle)
+        reader = Reader(first, idle)
+        inbox = await nc.subscribe(nc.new_inbox(), cb=reader.take)
     try:
         with _as_ours():
             await nc.publish(subject, payload, reply=inbox.subject, headers=dict(headers))
@@ -103,23 +102,65 @@ def check(nc: Client, payload: bytes, headers: Mapping[str, str]) -> None:
         raise TooLarge(f"The request has {size} bytes; the NATS server takes {nc.max_payload} at most.")
 
 
-class _Reader:
-    """Reads one inbox in order. The subscription's queue is the only buffer."""
+class Reader:
+    """Reads one inbox in order. nats-py's own next_msg() makes a task for each message; here many cost one wake-up."""
 
-    def __init__(self, inbox: Subscription, first: float, idle: float) -> None:
+    def __init__(self, first: float, idle: float) -> None:
         self.ended = False
-        self._inbox = inbox
+        self._arrived: deque[Msg] = deque()
+        self._bytes = 0
+        self._wakes = asyncio.Event()
         self._patience = first
         self._idle = idle
         self._seq = 0
+        self._fault: LlmError | None = None
 
-    def __aiter__(self) -> _Reader:
+    async def take(self, message: Msg) -> None:
+        """Called by the subscription."""
+        if self._bytes <= _MAX_PENDING_BYTES:
+            self._bytes += len(message.data)
+            self._arrived.append(message)
+        self._wakes.set()
+
+    def __aiter__(self) -> Reader:
         return self
 
     async def __anext__(self) -> Reply:
+        if self._fault is not None:
+            raise self._fault
         if self.ended:
             raise StopAsyncIteration
-        message = await self._next()
+        if not self._arrived:
+            await self._more()
+        return self._read()
+
+    def ready(self) -> list[Reply]:
+        """What has arrived meanwhile, without waiting for more. A fault among it is raised by the next read."""
+        found: list[Reply] = []
+        while self._arrived and not (self.ended or self._fault):
+            try:
+                found.append(self._read())
+            except StopAsyncIteration:
+                break
+            except LlmError as fault:
+                self._fault = fault
+        return found
+
+    async def _more(self) -> None:
+        self._wakes.clear()
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._wakes.wait()
+        except TimeoutError:
+            raise _too_late() from None
+
+    def _read(self) -> Reply:
+        message = self._arrived.popleft()
+        self._bytes -= len(message.data)
+        self._patience = self._idle
+        if (message.headers or {}).get("Status") == "503":
+            self.ended = True
+            raise _nobody()
         reply = _reply(message)
         self.ended = not (reply.ok and reply.body)
         if reply.ok:
@@ -127,15 +168,6 @@ class _Reader:
         if reply.ok and self.ended:
             raise StopAsyncIteration
         return reply
-
-    async def _next(self) -> Msg:
-        with _as_ours():
-            message = await self._inbox.next_msg(self._patience)
-            self._patience = self._idle
-            if (message.headers or {}).get("Status") == "503":
-                self.ended = True
-                raise NoRespondersError
-        return message
 
     def _in_order(self, message: Msg) -> None:
         """The end need not carry a number, but one that it carries must be the next."""
@@ -175,8 +207,16 @@ def _as_ours() -> Iterator[None]:
     try:
         yield
     except NoRespondersError:
-        raise NoResponder("No worker answers at the moment; start one or try again later.") from None
+        raise _nobody() from None
     except NatsTimeout:
-        raise DeadlineExceeded("The worker did not answer in time; try again later.") from None
+        raise _too_late() from None
     except Error as error:
         raise Unavailable("The connection to NATS was lost; try again in a few seconds.") from error
+
+
+def _nobody() -> NoResponder:
+    return NoResponder("No worker answers at the moment; start one or try again later.")
+
+
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("The worker did not answer in time; try again later.")

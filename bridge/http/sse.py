@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from bridge.client.chat import Reply
+from bridge.client.chat import Reader, Reply
 from bridge.http.context import CALL
 from schemas.codec import encode
 from schemas.errors import LlmError
@@ -18,30 +18,33 @@ _HEADERS = {
 }
 
 
-async def send(request: web.Request, first: Reply | None, rest: AsyncIterator[Reply]) -> web.StreamResponse:
-    """Answer with the chunks; `first` is already read, and None when there is none at all."""
+async def send(request: web.Request, first: Reply | None, rest: Reader) -> web.StreamResponse:
+    """Answer with the chunks; `first` is already read, and None when there is none at all.
+
+    Chunks that have arrived together leave together: one write, not one for each.
+    """
     response = web.StreamResponse(headers=_HEADERS)
     await response.prepare(request)
     call = request[CALL]
     call.chunks = 0
-    async for reply in _all(first, rest):
-        await response.write(b"data: %b\n\n" % reply.body)
-        if not reply.ok:
-            call.broken = reply.status
+    async for replies in _all(first, rest):
+        await response.write(b"".join([b"data: %b\n\n" % reply.body for reply in replies]))
+        if not replies[-1].ok:
+            call.broken = replies[-1].status
             break
-        call.chunks += 1
+        call.chunks += len(replies)
     else:
         await response.write(b"data: [DONE]\n\n")
     await response.write_eof()
     return response
 
 
-async def _all(first: Reply | None, rest: AsyncIterator[Reply]) -> AsyncIterator[Reply]:
+async def _all(first: Reply | None, rest: Reader) -> AsyncIterator[list[Reply]]:
     """The status is sent already, so that even our own errors become messages from here on."""
     try:
         if first is not None:
-            yield first
+            yield [first]
         async for reply in rest:
-            yield reply
+            yield [reply, *rest.ready()]
     except LlmError as error:
-        yield Reply(error.status, encode(error.body()))
+        yield [Reply(error.status, encode(error.body()))]

@@ -164,7 +164,7 @@ async def test_a_gap_right_before_the_end_is_seen_when_the_end_is_numbered(
 async def test_a_reader_that_is_too_slow_gets_an_error_and_never_a_shorter_answer(
     start: Start, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat, "_MAX_PENDING", 3)
+    monkeypatch.setattr(chat, "_MAX_PENDING_BYTES", 3000)
     http = await start()
     script.play(*[b"x" * 1000] * 500)
     async with http.post(URL, data=ask(stream=True)) as got:
