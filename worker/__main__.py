@@ -25,6 +25,8 @@ def _arguments() -> argparse.Namespace:
         nargs="?",
         help="`starter`, a Hugging Face repository, a folder, or a name from the settings; else the worker's",
     )
+    # No one types it: `nats-mlx bench` does, and talks to it in JSON lines.
+    commands.add_parser("bench")
     return parser.parse_args()
 
 
@@ -54,6 +56,10 @@ def main() -> int:
             from worker import app  # see _list
 
             app.main()
+        if arguments.command == "bench":
+            from worker.bench import helper  # see _list
+
+            return helper.main()
         if arguments.action == "ls":
             _list(arguments.json)
         else:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli import chat, dead, processes, publish, results, status, up
+from bridge.cli import bench, chat, dead, processes, publish, results, status, up
 from bridge.cli.output import note
 from schemas.errors import LlmError
 from schemas.runtime import log
@@ -33,6 +33,7 @@ app.add_typer(dead.app, name="dead")
 app.command()(chat.chat)
 app.command()(status.status)
 app.add_typer(processes.model, name="model")
+app.add_typer(bench.app, name="bench")
 
 
 def _version(asked: bool) -> None:

@@ -1,0 +1,87 @@
+"""A house without a model: server and bridge as ever, and the emitter in the worker's place."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import aiohttp
+
+from bridge import credentials
+from bridge.bench.house import House, Login
+from bridge.bench.say import Say
+from bridge.up import house as up_house
+from bridge.up import ports
+from bridge.up.child import Program
+from bridge.up.folder import Folder
+from bridge.up.guard import Guard
+from bridge.up.programs import HOST, Programs, python
+from schemas.codec import encode
+from schemas.errors import Unavailable
+
+T = TypeVar("T")
+_LOOK_EVERY = 0.1
+
+
+class _Hall(NamedTuple):
+    programs: Programs
+    emitter: Program
+    port: int
+
+
+async def use(job: Callable[[House], Awaitable[T]], say: Say) -> T:
+    """The job in a hall of its own, which is gone afterwards."""
+    results: list[T] = []
+    with tempfile.TemporaryDirectory(prefix="nats-mlx-bench-") as place:
+        folder = Folder(Path(place))
+        keys = credentials.ensure(folder.path)
+        nats_port, port = ports.choose((HOST, 0, "--nats-port"), (HOST, 0, "--port"))
+        programs = Programs(folder, keys, None, nats_port)
+        worker = programs.worker()
+        emitter = Program(
+            "emitter", python("bridge.client.emitter"), worker.env, folder.log("emitter"), worker.grace
+        )
+        house = House(
+            lambda user: Login(programs.nats_url, user, keys.password(user)), f"http://{HOST}:{port}"
+        )
+
+        async def course(children: up_house.House) -> int:
+            await _start(children, _Hall(programs, emitter, port), house)
+            results.append(await job(house))
+            return 0
+
+        guard = Guard(folder.lock)
+        try:
+            await up_house.House(guard, say.detail).live(course)
+        finally:
+            guard.close()
+            folder.close()
+    if not results:
+        raise Unavailable("The benchmark was stopped.")
+    return results[0]
+
+
+async def _start(children: up_house.House, hall: _Hall, house: House) -> None:
+    children.start(hall.programs.server())
+    children.start(hall.emitter)
+    children.start(hall.programs.bridge(HOST, hall.port))
+    async with aiohttp.ClientSession(house.bridge_url) as session:
+        while not await _streams(session):  # noqa: ASYNC110 - other processes cannot set an event
+            await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _streams(session: aiohttp.ClientSession) -> bool:
+    """Once a whole answer comes through, all three are there."""
+    try:
+        async with session.post("/v1/chat/completions", data=request(1)) as response:
+            return response.status == 200 and b"[DONE]" in await response.read()
+    except aiohttp.ClientError:
+        return False
+
+
+def request(chunks: int) -> bytes:
+    body = {"messages": [{"role": "user", "content": "?"}], "stream": True, "max_tokens": chunks}
+    return encode(body)
