@@ -23,6 +23,7 @@ from worker.engine.engine import Engine
 from worker.engine.shape import Shape
 from worker.settings import Settings
 from worker.transport import topology
+from worker.transport.answers import Answers
 from worker.transport.article import Analyst
 from worker.transport.chat import Chat
 from worker.transport.ledger import Ledger
@@ -31,6 +32,7 @@ from worker.transport.mover import Mover
 from worker.transport.presence import PresenceBoard, worker_id
 from worker.transport.queue import Queue
 from worker.transport.recipes import Recipes
+from worker.transport.results import Results
 
 log = logs.get("worker")
 
@@ -51,7 +53,7 @@ class Worker:
         self._catch_signals()
         settings = self._settings
         catalog = await asyncio.to_thread(Catalog.load, settings)
-        engine = Engine(catalog, _shape(settings), settings.chat_slots)
+        engine = Engine(catalog, shape_of(settings))
         await engine.start()
         # Not the loop's own threads: those are waited for at the end, and a download takes hours.
         threading.Thread(target=catalog.fetch_missing, args=(settings.cache_dir,), daemon=True).start()
@@ -70,13 +72,15 @@ class Worker:
         await topology.ensure(js)
         recipes = Recipes(js, engine)
         board = PresenceBoard(js, engine, self._id, settings.slots, settings.presence_interval)
-        analyst = Analyst(engine, recipes, Ledger(js, self._id), board, self._id)
+        results = Results(js)
+        answers = Answers(engine, results)
+        analyst = Analyst(engine, recipes, answers, Ledger(js, self._id), board, self._id)
         chat = Chat(nc, engine, settings)
         about = {"model": model, "worker": self._id}
         service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, chat.endpoints())
         queue = Queue(nc, js, settings.slots, analyst.handle)
         mover = Mover(js, self._id)
-        for part in (recipes, chat, service, queue, mover, board):
+        for part in (recipes, results, chat, service, queue, mover, board):
             await part.start()
         log.info("worker_ready", worker=self._id, model=model, version=__version__, pid=os.getpid())
         await self._end.wait()
@@ -142,10 +146,14 @@ class Worker:
         self._end.set()
 
 
-def _shape(settings: Settings) -> Shape:
+def shape_of(settings: Settings) -> Shape:
+    """What the settings let the engine take."""
     return Shape(
         rows=settings.slots + settings.chat_slots,
+        chat_rows=settings.chat_slots,
+        bulk_share=settings.bulk_share,
         prefill_chunk=settings.prefill_chunk,
+        prefill_stretch=settings.prefill_stretch,
         prefix_bytes=settings.prefix_bytes,
         # On a small machine the weights need their share, too.
         kv_bytes=min(settings.kv_bytes, settings.memory // 2),

@@ -20,6 +20,8 @@ from schemas.errors import BadRequest
 from schemas.messages import SystemMessage, UserMessage
 
 BUILT_IN = ("coin",)
+# Two articles that have nothing in common: what their prompts share, all prompts of a recipe share.
+PROBES = (Article(title="A", body="A"), Article(title="Z", body="Z", source="Z", lang="z"))
 
 _templates = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
 _Text = Annotated[str, StringConstraints(min_length=1)]

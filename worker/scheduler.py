@@ -20,20 +20,28 @@ class Scheduler:
     """Rows of the batch and the jobs that wait for them; each choice of a job takes a row.
 
     Chat is admitted before queued work at every step, and a job that waits for room lets nothing of a lower
-    lane pass. `slots` rows serve any lane; `chat_slots` more are kept for chat, so that it never waits for an
-    article to end. Prompts are let in no faster than they are computed, `prompts` of bulk work side by side:
-    one that is let in cannot be overtaken any more. `fits` says whether these jobs may run together. A job
-    with small `company` (one that may have killed a worker before) holds back later bulk work until it has
-    run in that company.
+    lane pass. `slots` rows serve any lane; `chat_slots` more are kept for chat. `bulk_rows` are never taken
+    from queued work by chat. Queued work is let in no faster than its prompts are computed, `prompts` side by
+    side. `fits` says whether these jobs may run together. A job with small `company` (one that may have killed
+    a worker before) holds back later queued work until it has run in that company.
     """
 
-    def __init__(self, slots: int, chat_slots: int, prompts: int = UNLIMITED, fits: Fits = _always) -> None:
+    def __init__(
+        self,
+        slots: int,
+        chat_slots: int,
+        prompts: int = UNLIMITED,
+        fits: Fits = _always,
+        bulk_rows: int = 0,
+    ) -> None:
         self.slots = slots
         self.chat_slots = chat_slots
+        self.bulk_rows = bulk_rows
         self.prompts = prompts
         self._fits = fits
         self._waiting: dict[str, deque[Job]] = {lane: deque() for lane in LANES}
         self._running: dict[str, Job] = {}
+        self._aside: set[str] = set()
 
     @property
     def running(self) -> int:
@@ -45,7 +53,7 @@ class Scheduler:
 
     @property
     def jobs(self) -> list[Job]:
-        """Those that run."""
+        """Those that run, in the order of their admission."""
         return list(self._running.values())
 
     @property
@@ -59,6 +67,7 @@ class Scheduler:
 
     def discard(self, job_id: str) -> None:
         """Forget a job, whether it waits, runs or has ended."""
+        self._aside.discard(job_id)
         if self._running.pop(job_id, None) is not None:
             return
         for lane, jobs in self._waiting.items():
@@ -69,31 +78,72 @@ class Scheduler:
         del self._running[job.id]
         self._waiting[job.lane].appendleft(job)
 
+    def displace(self) -> list[Job]:
+        """Queued work, youngest first, that makes way for the chat that waits; it goes on when there is room.
+
+        Nobody is displaced in vain: only if chat can start then.
+        """
+        if not (waiting := self._waiting["chat"]):
+            return []
+        staying, leaving = self.jobs, list[Job]()
+        while not self._may_start(waiting[0], staying):
+            youngest = next((job for job in reversed(staying) if job.lane != "chat"), None)
+            if youngest is None or _bulk(staying) - youngest.work.choices < self.bulk_rows:
+                return []
+            staying.remove(youngest)
+            leaving.append(youngest)
+        for job in leaving:
+            self.defer(job)
+            self._aside.add(job.id)
+        return leaving
+
     def admit(self, prompting: int = 0) -> Iterator[Job]:
         """Move every job that may start now from waiting to running, in order.
 
-        `prompting` jobs still have their prompt computed.
+        `prompting` queued jobs still have their prompt computed.
         """
-        room = self.prompts - prompting
+        blocked = False
         for lane in LANES:
-            extra = self.chat_slots if lane == "chat" else 0
-            for job in self._admit(lane, self.slots + extra, room + extra):
-                room -= 1
+            for job in self._admit(lane, self.prompts - prompting, blocked):
+                prompting += lane != "chat"
                 yield job
-            if self._waiting[lane]:
+            if self._waiting[lane] and lane != "chat":
                 return
+            blocked = bool(self._waiting["chat"])
 
-    def _admit(self, lane: str, rows: int, room: int) -> Iterator[Job]:
+    def _admit(self, lane: str, room: int, blocked: bool) -> Iterator[Job]:
         jobs = self._waiting[lane]
-        while jobs and room > 0 and self._may_start(jobs[0], rows):
+        while jobs and (room > 0 or lane == "chat" or jobs[0].id in self._aside):
+            if (blocked and not self._may_pass(jobs[0])) or not self._may_start(jobs[0], self.jobs):
+                return
             job = jobs.popleft()
+            room -= job.id not in self._aside
+            self._aside.discard(job.id)
             self._running[job.id] = job
-            room -= 1
             yield job
 
-    def _may_start(self, job: Job, rows: int) -> bool:
-        together = [*self._running.values(), job]
-        company = min(one.company for one in together)
+    def _may_pass(self, job: Job) -> bool:
+        """Whether it may start while chat waits: in its own rows, or to end what has begun, since chat that
+        could not displace it waits for just that.
+        """
+        return job.id in self._aside or _bulk(self.jobs) + job.work.choices <= self.bulk_rows
+
+    def _may_start(self, job: Job, running: Sequence[Job]) -> bool:
+        together = [*running, job]
+        rows = min(self._rows(job, _bulk(running)), *(one.company for one in together))
         # A job of several choices may be the only one where it is more than its company.
-        wide_enough = sum(one.work.choices for one in together) <= min(rows, company) or len(together) == 1
-        return wide_enough and self._fits(together)
+        enough = sum(one.work.choices for one in together) <= rows or len(together) == 1
+        return enough and self._fits(together)
+
+    def _rows(self, job: Job, bulk: int) -> int:
+        """How many rows there may be with this job, when `bulk` of them run queued work."""
+        every = self.slots + self.chat_slots
+        if job.lane != "chat":
+            return every if bulk + job.work.choices <= self.bulk_rows else self.slots
+        wanted = _bulk(self.jobs) + sum(len(jobs) for lane, jobs in self._waiting.items() if lane != "chat")
+        return every - max(0, min(self.bulk_rows, wanted) - bulk)
+
+
+def _bulk(jobs: Sequence[Job]) -> int:
+    """Rows of queued work among these."""
+    return sum(job.work.choices for job in jobs if job.lane != "chat")

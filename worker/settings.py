@@ -23,6 +23,11 @@ def default_model() -> str:
     return "mlx-community/Qwen2.5-7B-Instruct-4bit" if apple_silicon else "starter"
 
 
+def default_chunk() -> int:
+    """Long enough to keep the device busy, short enough for a chat that comes in just then."""
+    return 256 if sys.platform == "darwin" else 64
+
+
 def machine_memory() -> int:
     """Bytes of RAM of the whole machine, as the C library says; a container's own limit is not in it."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -61,7 +66,11 @@ class Settings(ProcessSettings):
     slots: int = Field(16, ge=1, le=256)  # articles computed together
     chat_slots: int = Field(4, ge=1, le=256)  # rows more, kept for chat
     max_waiting: int = Field(256, ge=1)  # chats that may wait for a row before others are refused
-    prefill_chunk: int = Field(256, ge=16)  # of a prompt, computed between two decode steps
+    bulk_share: float = Field(0.1, ge=0, le=0.9)  # of rows and prompt tokens, that chat leaves to articles
+    prefill_chunk: int = Field(
+        default_factory=default_chunk, ge=16
+    )  # of a prompt at a time: chat waits so long
+    prefill_stretch: int = Field(256, ge=16)  # of articles' prompts between two decode steps
     prefix_bytes: ByteSize = Field(ByteSize(512 * 1024**2), ge=0)  # of KV state kept for what prompts share
     default_max_tokens: int = Field(1024, ge=1)  # of an answer whose request names no limit
     wired_limit: bool = True  # let MLX raise the wired memory limit on macOS

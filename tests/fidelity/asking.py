@@ -68,7 +68,10 @@ async def engine_of(folder: Path, width: int) -> AsyncIterator[Asker]:
     """An engine with so many slots for bulk work, prompts computed in small chunks, so that they interleave."""
     shape = Shape(
         rows=width + 1,
+        chat_rows=1,
+        bulk_share=0,
         prefill_chunk=64,
+        prefill_stretch=128,
         prefix_bytes=1 << 26,
         kv_bytes=1 << 31,
         memory_limit=1 << 33,
@@ -79,7 +82,7 @@ async def engine_of(folder: Path, width: int) -> AsyncIterator[Asker]:
     )
     size = (folder / "model.safetensors").stat().st_size
     entry = Entry(starter.NAME, ("starter",), folder, context=8192, bytes=size, preload=True)
-    engine = Engine(Catalog([entry]), shape, 1)
+    engine = Engine(Catalog([entry]), shape)
     await engine.start()
     try:
         yield Asker(engine, width)

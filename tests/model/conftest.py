@@ -29,7 +29,10 @@ Make = Callable[..., AbstractAsyncContextManager["Asker"]]
 
 SHAPE = Shape(
     rows=13,
+    chat_rows=1,
+    bulk_share=0.05,
     prefill_chunk=64,
+    prefill_stretch=128,
     prefix_bytes=1 << 26,
     kv_bytes=1 << 31,
     memory_limit=1 << 33,
@@ -170,7 +173,7 @@ def make_engine(entry: Entry) -> Make:
 
     @asynccontextmanager
     async def make(slots: int, *others: Entry, default: Entry = entry, **shape: Any) -> AsyncIterator[Asker]:
-        engine = Engine(Catalog([default, *others]), replace(SHAPE, rows=slots + 1, **shape), 1)
+        engine = Engine(Catalog([default, *others]), replace(SHAPE, rows=slots + 1, **shape))
         await engine.start()
         try:
             yield Asker(engine)

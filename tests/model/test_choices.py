@@ -23,7 +23,8 @@ class TestChoices:
         work = await ask.work(STORY, n=4, temperature=1.0, seed=5, max_tokens=12)
         before = ask.engine.counters.copy()
         answer = await ask.run(work)
-        assert ask.engine.counters.prompt_tokens - before.prompt_tokens == len(work.prompt)
+        computed = ask.engine.counters.prompt_tokens - before.prompt_tokens
+        assert computed + answer.done.usage.prompt_tokens_details.cached_tokens == len(work.prompt)
         assert answer.done.usage.prompt_tokens == len(work.prompt)
         assert answer.done.usage.completion_tokens == 4 * 12
         assert len({choice.text for choice in answer.choices}) == 4

@@ -25,7 +25,7 @@ log.setup("info", "json")
 
 async def main():
     entry = Entry("starter", (), Path({folder!r}), context=8192, bytes=1, preload=True)
-    engine = Engine(Catalog([entry]), replace(SHAPE, step_limit=1.0), 1)
+    engine = Engine(Catalog([entry]), replace(SHAPE, step_limit=1.0))
     await engine.start()
     work = await engine.prepare(ChatRequest(messages=[UserMessage(content="Hi")]))
     engine._residents._here["starter"].batch.step = threading.Event().wait  # as a GPU that never comes back

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.engine.decode import Decoder
+import mlx.core as mx
+
+from worker.engine.decode import Decoder, Held
 from worker.engine.grammar import Masks
 from worker.engine.logprobs import Logprobs
 from worker.engine.model import Model
@@ -12,43 +14,72 @@ from worker.engine.prefill import Prompt
 from worker.engine.prefix import Prefixes
 from worker.engine.row import Row, Tally
 from worker.engine.sampling import Draw
+from worker.engine.shape import Shape
 from worker.engine.text import Transcript
 from worker.engine.weights import Weights
-from worker.jobs import LANES, Event, Failed, Job
+from worker.jobs import Event, Failed, Job
 
 
 @dataclass(slots=True)
 class _Pending:
+    """A job whose prompt is not computed yet."""
+
     prompt: Prompt
     rows: list[Row]
     tally: Tally
+
+    @property
+    def chat(self) -> bool:
+        return self.tally.job.lane == "chat"
 
 
 class Batch:
     """Continuous batching: jobs join and leave between two steps. Belongs to the engine's thread."""
 
-    def __init__(self, model: Model, weights: Weights, prefill_chunk: int, prefix_bytes: int) -> None:
+    def __init__(self, model: Model, weights: Weights, shape: Shape) -> None:
         self._model = model
         self._weights = weights
-        self._chunk = prefill_chunk
-        self._prefixes = Prefixes(prefix_bytes)
+        self._shape = shape
+        self._prefixes = Prefixes(shape.prefix_bytes)
         self._prompts: dict[str, _Pending] = {}
-        self._decoder = Decoder(weights.net, Masks(model.grammars), Logprobs(model.grammars.tokenizer))
+        self._aside: dict[str, _Pending | Held] = {}
+        self._decoder = Decoder(
+            weights.net, Masks(model.grammars), Logprobs(model.grammars.tokenizer), self._prefixes
+        )
+        self._computed = 0  # tokens of prompts since the last decode step
+        self._overtaken = 0  # tokens of chat's prompts since an article's prompt had its turn
+        self._last: Prompt | None = None
 
     @property
     def prompting(self) -> int:
-        """Jobs whose prompt is not computed yet."""
-        return len(self._prompts)
+        """Articles whose prompt is not computed yet."""
+        return sum(not pending.chat for pending in self._prompts.values())
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._prompts or self._decoder.rows)
 
     @property
     def jobs(self) -> set[str]:
-        return {*self._prompts, *(row.job.id for row in self._decoder.rows)}
+        return {*self._prompts, *self._aside, *(row.job.id for row in self._decoder.rows)}
+
+    @property
+    def aside_bytes(self) -> int:
+        """KV state of the rows that wait for their return."""
+        return sum(held.nbytes for held in self._aside.values() if isinstance(held, Held))
 
     def insert(self, job: Job, submitted: float) -> None:
-        tally = Tally(job, submitted)
-        rows = [self._row(tally, choice) for choice in range(job.work.choices)]
-        prompt = Prompt(job.work, self._weights.net, self._prefixes)
-        self._prompts[job.id] = _Pending(prompt, rows, tally)
+        """Begin a job, or go on with one that was set aside."""
+        match self._aside.pop(job.id, None):
+            case Held() as held:
+                self._decoder.join(held)
+            case _Pending() as pending:
+                self._prompts[job.id] = pending
+            case None:
+                tally = Tally(job, submitted)
+                rows = [self._row(tally, choice) for choice in range(job.work.choices)]
+                prompt = Prompt(job.work, self._weights.net, self._prefixes)
+                self._prompts[job.id] = _Pending(prompt, rows, tally)
 
     def _row(self, tally: Tally, choice: int) -> Row:
         work, model = tally.job.work, self._model
@@ -61,28 +92,65 @@ class Batch:
             model.eos,
         )
 
+    def set_aside(self, job_id: str) -> None:
+        """Make room: `insert` brings it back, and nothing is computed twice."""
+        pending = self._prompts.pop(job_id, None)
+        self._aside[job_id] = pending or self._decoder.hold(job_id)
+
     def remove(self, job_id: str) -> None:
         self._prompts.pop(job_id, None)
-        self._decoder.leave({job_id})
+        self._aside.pop(job_id, None)
+        self._decoder.leave(job_id)
 
     def step(self) -> list[tuple[str, Event]]:
-        """One decode step of all rows and one chunk of one prompt. Returns what it made, by job id."""
-        decoding = bool(self._decoder.rows)
-        events = self._decoder.step() if decoding else []
-        # The other choices of a job that has failed have nobody to tell.
-        self._decoder.leave({job_id for job_id, event in events if isinstance(event, Failed)})
+        """A decode step of all rows if it is due, and a chunk of one prompt. Returns what it made, by job id."""
+        events: list[tuple[str, Event]] = []
+        if decoding := self._decode_is_due():
+            events = self._decoder.step()
+            self._computed = 0
+            # The other choices of a job that has failed have nobody to tell.
+            for job_id in {job_id for job_id, event in events if isinstance(event, Failed)}:
+                self._decoder.leave(job_id)
         if self._prompts:
             self._prefill(alone=not decoding)
         return events
 
+    def _decode_is_due(self) -> bool:
+        """Readers wait for each token of a chat; articles are decoded once in a while, many at a time."""
+        rows = self._decoder.rows
+        if not rows or not self._prompts:
+            return bool(rows)
+        return self._computed >= self._shape.prefill_stretch or any(row.job.lane == "chat" for row in rows)
+
     def _prefill(self, alone: bool) -> None:
-        pending = min(self._prompts.values(), key=lambda one: LANES.index(one.tally.job.lane))
-        if alone:
-            # Nothing else waits for the device here: without this, cancelling would come too late.
-            pending.prompt.wait()
-        pending.prompt.compute(self._chunk)
+        pending = self._next_prompt()
+        if alone and self._last is not None:
+            # Nothing else waits for the device here: without this, whatever comes in would come too late.
+            self._last.wait()
+        self._last = pending.prompt
+        computed = pending.prompt.compute(self._shape.prefill_chunk)
+        self._computed += computed
+        self._overtaken = self._overtaken + computed if pending.chat else 0
         if pending.prompt.ready:
-            job = pending.tally.job
-            del self._prompts[job.id]
-            pending.tally.cached = pending.prompt.cached
-            self._decoder.join(pending.rows, pending.prompt.take(), job.work.prompt[-1])
+            self._join(pending)
+
+    def _next_prompt(self) -> _Pending:
+        """Chat first; an article has its turn after so much of it that its share is kept."""
+        first = next(iter(self._prompts.values()))
+        chat = next((one for one in self._prompts.values() if one.chat), None)
+        bulk = next((one for one in self._prompts.values() if not one.chat), None)
+        if chat is None or bulk is None:
+            return first
+        share = self._shape.bulk_share
+        return bulk if share and self._overtaken * share >= self._shape.prefill_chunk * (1 - share) else chat
+
+    def _join(self, pending: _Pending) -> None:
+        job = pending.tally.job
+        del self._prompts[job.id]
+        pending.tally.cached = pending.prompt.cached
+        if pending.chat:
+            pending.prompt.remember()
+        count = job.work.choices
+        last = mx.array([job.work.prompt[-1]] * count, dtype=mx.uint32)
+        self._decoder.join(Held(pending.rows, [pending.prompt.take()] * count, last))
+        self._last = None

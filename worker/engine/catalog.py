@@ -11,7 +11,7 @@ from typing import Any
 from schemas.errors import LlmError, NotFound, Unavailable
 from schemas.runtime import log as logs
 from schemas.subjects import model_token
-from worker.engine import store
+from worker.engine import identity, store
 from worker.settings import Settings
 from worker.wanted import Wanted
 
@@ -33,6 +33,7 @@ class Entry:
     bytes: int = 0
     preload: bool = False
     fault: str | None = None
+    identity: str = ""  # of the files as they were at the start
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,14 +130,16 @@ def _faulty(wanted: Wanted, fault: str) -> Entry:
 def _described(wanted: Wanted, folder: Path) -> Entry:
     """Raises Unavailable when the folder lacks what a model needs."""
     adapter = wanted.adapter and wanted.adapter.expanduser().absolute()
+    size = _weights(wanted.name, folder) + (_adapter(wanted.name, adapter) if adapter else 0)
     return Entry(
         name=wanted.name,
         aliases=wanted.aliases,
         folder=folder,
         adapter=adapter,
         context=_context(wanted.name, folder / "config.json"),
-        bytes=_weights(wanted.name, folder) + (_adapter(wanted.name, adapter) if adapter else 0),
+        bytes=size,
         preload=wanted.preload,
+        identity=identity.of(folder, *([adapter] if adapter else [])),
     )
 
 

@@ -39,13 +39,19 @@ class Engine:
     Only Python values cross between the two: commands through a queue, events through the loop.
     """
 
-    def __init__(self, catalog: Catalog, shape: Shape, chat_slots: int) -> None:
+    def __init__(self, catalog: Catalog, shape: Shape) -> None:
         self.catalog = catalog
         self.counters = Counters()
         self._shape = shape
         self._models = Models(catalog, shape)
         self._residents = Residents(self._models, shape)
-        self._scheduler = Scheduler(shape.rows - chat_slots, chat_slots, prompts=1, fits=self._residents.fit)
+        self._scheduler = Scheduler(
+            shape.rows - shape.chat_rows,
+            shape.chat_rows,
+            prompts=1,
+            fits=self._residents.fit,
+            bulk_rows=shape.bulk_rows,
+        )
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._runs: dict[str, Run] = {}
         self._submitted: dict[str, float] = {}
@@ -164,6 +170,8 @@ class Engine:
 
     def _admit(self) -> None:
         self._residents.sweep(self._scheduler.models)
+        for job in self._scheduler.displace():
+            self._residents.set_aside(job)
         for job in self._scheduler.admit(self._residents.prompting):
             try:
                 if not self._residents.insert(job, self._submitted[job.id], self._scheduler.jobs):

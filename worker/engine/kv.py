@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.models.cache import CacheList, make_prompt_cache
+from mlx_lm.models.cache import CacheList, can_trim_prompt_cache, make_prompt_cache, trim_prompt_cache
 
 from worker.jobs import Job
 
@@ -31,6 +31,17 @@ def copied(state: KvState) -> KvState:
 
 def arrays(state: KvState) -> list[Any]:
     return [layer.state for layer in state]
+
+
+def trimmable(state: KvState) -> bool:
+    return bool(can_trim_prompt_cache(state))
+
+
+def trimmed(state: KvState, tokens: int) -> KvState:
+    """The same state without its last tokens; only for one that is trimmable, or for none."""
+    if tokens:
+        trim_prompt_cache(state, tokens)
+    return state
 
 
 def nbytes(state: KvState) -> int:
@@ -96,6 +107,11 @@ def _layer(cache: Any) -> _Layer:
 def merged(states: Sequence[KvState]) -> KvState:
     """One state of as many rows; each is copied."""
     return [layers[0].merge(list(layers)) for layers in zip(*states, strict=True)]
+
+
+def extracted(state: KvState, row: int) -> KvState:
+    """One row's own state, as long as the row is."""
+    return [layer.extract(row) for layer in state]
 
 
 def extended(state: KvState, joining: KvState) -> KvState:

@@ -26,6 +26,7 @@ class Logprobs:
         self._tokenizer = tokenizer
         self._rows: list[Row] = []
         self._values: list[mx.array] = []
+        self._told: dict[Row, TokenLogprob] = {}
 
     def note(self, logits: mx.array, tokens: mx.array, rows: Sequence[Row]) -> list[mx.array]:
         """Remember what `tokens` [rows] were drawn from, `logits` [rows, vocabulary].
@@ -51,10 +52,15 @@ class Logprobs:
         ]
         return self._values
 
-    def read(self) -> dict[Row, TokenLogprob]:
-        """What was noted with the last tokens, by row."""
+    def take(self, row: Row) -> TokenLogprob | None:
+        """What was noted with a row's last token. A row that was set aside comes for it later."""
+        self._told |= self._read()
+        return self._told.pop(row, None)
+
+    def _read(self) -> dict[Row, TokenLogprob]:
         columns: list[Any] = [value.tolist() for value in self._values]
         told: Iterator[Any] = zip(self._rows, *columns, strict=True) if columns else iter(())
+        self._values = []
         return {
             row: self._entry(token, logprob, top[: row.alternatives], values)
             for row, token, logprob, top, values in told

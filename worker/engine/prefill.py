@@ -21,44 +21,44 @@ class Prompt:
         self._head = work.head
         self._weights = weights
         self._prefixes = prefixes
-        self.cached = 0
-        self.state: kv.KvState | None = None
+        self._state: kv.KvState | None = None
         self._at = 0
+        self.cached = 0
 
     @property
     def ready(self) -> bool:
-        return self.state is not None and self._at >= len(self._tokens) - 1
+        return self._state is not None and self._at >= len(self._tokens) - 1
 
     def take(self) -> kv.KvState:
         """The state of all but the last token, once it is ready."""
-        assert self.state is not None
-        return self.state
+        assert self._state is not None
+        return self._state
 
-    def compute(self, chunk: int) -> None:
-        """Put at most `chunk` more tokens on their way; the device may still be at it on return."""
-        state = self._begin() if self.state is None else self.state
+    def remember(self) -> None:
+        """For others that begin alike."""
+        self._prefixes.keep(self._tokens[: self._at], kv.copied(self.take()))
+
+    def compute(self, chunk: int) -> int:
+        """Put at most `chunk` more tokens on their way, and say how many; the device may still be at it."""
+        state = self._begin() if self._state is None else self._state
         # A chunk ends where the head does, or its state could not be kept.
         border = self._head if self._at < self._head else len(self._tokens) - 1
-        end = min(self._at + chunk, border)
-        if end > self._at:
-            self._weights(mx.array([self._tokens[self._at : end]]), cache=state)
+        start, end = self._at, min(self._at + chunk, border)
+        if end > start:
+            self._weights(mx.array([self._tokens[start:end]]), cache=state)
             device.start(kv.arrays(state))
             self._at = end
             if end == self._head:
-                self._prefixes.keep(self._key, state)
+                self._prefixes.keep(self._tokens[:end], kv.copied(state), pinned=True)
+        return end - start
 
     def wait(self) -> None:
         """Until the device has computed what it was given."""
-        if self.state is not None:
-            mx.eval(kv.arrays(self.state))
-
-    @property
-    def _key(self) -> tuple[int, ...]:
-        return tuple(self._tokens[: self._head])
+        if self._state is not None:
+            mx.eval(kv.arrays(self._state))
 
     def _begin(self) -> kv.KvState:
-        found = self._prefixes.get(self._key) if self._head else None
-        if found is not None:
-            self._at = self.cached = self._head
-        self.state = found or kv.fresh(self._weights)
-        return self.state
+        self.cached, known = self._prefixes.longest(self._tokens)
+        self._at = self.cached
+        self._state = known or kv.fresh(self._weights)
+        return self._state

@@ -1,12 +1,19 @@
-"""What many prompts begin with, computed once: the KV state of a recipe's head, shared by all its articles."""
+"""What was computed before, for prompts that begin alike: a recipe's head, a conversation's earlier turns."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 
+import numpy as np
+from numpy.typing import NDArray
+
 from worker.engine import kv
+
+# Less is not worth the copy of a state.
+_LEAST = 16
 
 
 def common(first: Sequence[int], second: Sequence[int]) -> list[int]:
@@ -14,30 +21,60 @@ def common(first: Sequence[int], second: Sequence[int]) -> list[int]:
     return [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    tokens: NDArray[np.int64]
+    state: kv.KvState
+    pinned: bool
+
+    def usable(self, tokens: NDArray[np.int64]) -> int:
+        """So many tokens of its own that `tokens` begins with; one of them has to be left to compute.
+
+        A cache that cannot be trimmed (a sliding window, a recurrent state) is of use as a whole or not at all.
+        """
+        length = min(len(self.tokens), len(tokens) - 1)
+        differing = np.flatnonzero(self.tokens[:length] != tokens[:length])
+        found = int(differing[0]) if differing.size else length
+        return found if found == len(self.tokens) or kv.trimmable(self.state) else 0
+
+
 class Prefixes:
-    """KV states by the tokens they stand for, least recently used out first, bounded in bytes.
+    """KV states by the tokens they stand for, bounded in bytes: the least recently used goes first, pinned ones last.
 
     A state that is kept is never written to. Belongs to the engine's thread.
     """
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
-        self._states: OrderedDict[tuple[int, ...], kv.KvState] = OrderedDict()
+        self._known: OrderedDict[tuple[int, ...], _Known] = OrderedDict()
 
-    def get(self, tokens: tuple[int, ...]) -> kv.KvState | None:
-        """A state of its own after `tokens`, or None when it is not here."""
-        state = self._states.get(tokens)
-        if state is None:
-            return None
-        self._states.move_to_end(tokens)
-        return kv.copied(state)
+    def longest(self, tokens: Sequence[int]) -> tuple[int, kv.KvState | None]:
+        """How many tokens of the beginning are known, and a state of one's own after them."""
+        wanted = np.array(tokens)
+        best = max(self._known.items(), key=lambda item: item[1].usable(wanted), default=None)
+        if best is None or (found := best[1].usable(wanted)) < _LEAST:
+            return 0, None
+        key, known = best
+        self._known.move_to_end(key)
+        return found, kv.trimmed(kv.copied(known.state), len(known.tokens) - found)
 
-    def keep(self, tokens: tuple[int, ...], state: kv.KvState) -> None:
-        """Remember a state; the caller goes on with its own."""
-        self._states[tokens] = kv.copied(state)
-        while len(self._states) > 1 and self.nbytes > self._budget:
-            self._states.popitem(last=False)
+    def keep(self, tokens: Sequence[int], state: kv.KvState, pinned: bool = False) -> None:
+        """Remember a state, which nobody may write to from now on."""
+        key = tuple(tokens)
+        if not pinned:
+            self._forget_beginnings(key)
+        self._known[key] = _Known(np.array(key), state, pinned)
+        while len(self._known) > 1 and self.nbytes > self._budget:
+            del self._known[
+                next((k for k, one in self._known.items() if not one.pinned), next(iter(self._known)))
+            ]
+
+    def _forget_beginnings(self, key: tuple[int, ...]) -> None:
+        """An earlier turn of the same conversation is part of this one, if it can be cut out of it again."""
+        for other, known in list(self._known.items()):
+            if not known.pinned and kv.trimmable(known.state) and key[: len(other)] == other:
+                del self._known[other]
 
     @property
     def nbytes(self) -> int:
-        return sum(kv.nbytes(state) for state in self._states.values())
+        return sum(kv.nbytes(known.state) for known in self._known.values())

@@ -65,7 +65,7 @@ class Residents:
 
     def at_work(self) -> Iterator[tuple[str, Batch]]:
         for name, resident in list(self._here.items()):
-            if resident.batch.jobs:
+            if resident.batch.busy:
                 yield name, resident.batch
 
     def fit(self, jobs: Sequence[Job]) -> bool:
@@ -96,6 +96,9 @@ class Residents:
         self._residency.touched(name, time.monotonic())
         resident.batch.insert(job, submitted)
         return True
+
+    def set_aside(self, job: Job) -> None:
+        self._here[job.work.model].batch.set_aside(job.id)
 
     def remove(self, job_id: str) -> None:
         for resident in self._here.values():
@@ -141,17 +144,20 @@ class Residents:
         log.info("model_unloaded", model=name)
 
     def _batch(self, model: Model, loaded: weights.Weights) -> Batch:
-        return Batch(model, loaded, self._shape.prefill_chunk, self._shape.prefix_bytes)
+        return Batch(model, loaded, self._shape)
 
     def _room(self, name: str, busy: set[str]) -> list[str] | None:
         size = self._models.catalog.find(name).bytes
+        # What was set aside is work as well, and would be lost with its model.
+        busy = busy | {other for other, resident in self._here.items() if resident.batch.jobs}
         return self._residency.room_for(name, size, self._shape.kv_bytes, busy)
 
     def _kv(self, jobs: Sequence[Job]) -> int:
         by_model: dict[str, list[Job]] = {}
         for job in jobs:
             by_model.setdefault(job.work.model, []).append(job)
-        return sum(self._cost(name)(*kv.shape_of(some)) for name, some in by_model.items())
+        aside = sum(resident.batch.aside_bytes for resident in self._here.values())
+        return aside + sum(self._cost(name)(*kv.shape_of(some)) for name, some in by_model.items())
 
     def _cost(self, name: str) -> kv.KvCost:
         cost = self._models.find(name).cost

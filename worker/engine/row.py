@@ -75,13 +75,25 @@ class Row:
         self._eos = eos
         self._room = tally.job.work.max_tokens
         self._started = False
+        self._answer: list[int] = []
         self._watch_thoughts()
+
+    @property
+    def may_go_on(self) -> bool:
+        """A conversation comes back with this answer; an article does not."""
+        return self.job.lane == "chat" and self._choice == 0
+
+    @property
+    def context(self) -> list[int]:
+        """All tokens that its state stands for."""
+        return self.job.work.prompt + self._answer
 
     def take(self, token: int, logprob: TokenLogprob | None) -> Iterator[Event]:
         """Show a token that went into the model: first the prompt's last, then each that was drawn."""
         if not self._started:
             self._started = True
             return
+        self._answer.append(token)
         self._tally.first_token = self._tally.first_token or time.monotonic()
         if token in self._eos:
             if self.guide is not None and self.guide.cut is not None:

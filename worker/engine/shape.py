@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -10,7 +11,10 @@ class Shape:
     """Sizes in bytes where they say so, else in tokens; times in seconds."""
 
     rows: int  # computed together at most
-    prefill_chunk: int  # of a prompt between two decode steps
+    chat_rows: int  # of these, kept for chat
+    bulk_share: float  # of rows and of prompt tokens that articles have, however much chat there is
+    prefill_chunk: int  # of a prompt computed at a time: in between, chat may come in
+    prefill_stretch: int  # of prompts between two decode steps, while no chat is decoded
     prefix_bytes: int  # of KV state kept for what prompts share
     kv_bytes: int  # of KV state of all rows
     memory_limit: int  # bytes of weights and KV state
@@ -19,3 +23,8 @@ class Shape:
     default_max_tokens: int  # of an answer whose request names no limit
     wired_limit: bool = True  # let MLX raise the wired memory limit on macOS
     trust_remote_code: bool = False  # of models that bring their own
+
+    @property
+    def bulk_rows(self) -> int:
+        """Rows that chat never takes from articles."""
+        return math.ceil(self.rows * self.bulk_share)

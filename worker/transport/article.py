@@ -13,8 +13,9 @@ from schemas.articles import Analysis, Article, ArticleRef, Timings, decode_arti
 from schemas.errors import BadRequest, EngineFailed, LlmError, NotFound, Unavailable
 from schemas.runtime import log as logs
 from worker.engine.engine import Engine
-from worker.jobs import ANY_COMPANY, Done, Failed, Job, JobLane, Prepared, Text
+from worker.jobs import ANY_COMPANY, Job, JobLane, Prepared
 from worker.recipes import Recipe
+from worker.transport.answers import Answer, Answers
 from worker.transport.ledger import Ledger
 from worker.transport.presence import PresenceBoard
 from worker.transport.recipes import Recipes
@@ -29,10 +30,17 @@ class Analyst:
     """Turns article messages into analyses; every message is settled, given back, or dead when it returns."""
 
     def __init__(
-        self, engine: Engine, recipes: Recipes, ledger: Ledger, board: PresenceBoard, worker: str
+        self,
+        engine: Engine,
+        recipes: Recipes,
+        answers: Answers,
+        ledger: Ledger,
+        board: PresenceBoard,
+        worker: str,
     ) -> None:
         self._engine = engine
         self._recipes = recipes
+        self._answers = answers
         self._ledger = ledger
         self._board = board
         self._worker = worker
@@ -81,17 +89,18 @@ class Analyst:
         recipe = loaded.recipe
         await self._check_model(recipe)
         work = await self._engine.prepare(recipe.request(article), await self._recipes.head(loaded))
-        text, done = await self._infer(msg, work, address.lane)
-        analysis = self._compose(msg, name, address.recipe, recipe, article, work.model, text, done)
+        answer = await self._answers.get(_job(msg, work, address.lane), recipe.result, fresh=replace)
+        analysis = self._compose(msg, name, address.recipe, recipe, article, work.model, answer)
         await self._ledger.analysis(address.token, analysis, replace=replace)
         log.info(
             "article",
             id=name,
             recipe=address.recipe,
             model=analysis.model,
-            outcome=done.finish,
+            outcome=answer.done.finish,
             attempts=analysis.attempts,
-            **done.fields(),
+            cached=answer.cached,
+            **answer.done.fields(),
         )
 
     async def _check_model(self, recipe: Recipe) -> None:
@@ -105,20 +114,6 @@ class Analyst:
             sentence = f"No worker serves the recipe's model `{recipe.model}`."
             raise NotFound(sentence, code="model_not_found") from None
 
-    async def _infer(self, msg: Msg, work: Prepared, lane: str) -> tuple[str, Done]:
-        job_lane: JobLane = "high" if lane == "high" else "norm"
-        job = Job(msg.reply, job_lane, work, _company(msg.metadata.num_delivered or 1))
-        parts: list[str] = []
-        async with self._engine.run(job) as run:
-            while True:
-                match await run.next():
-                    case Text(text):
-                        parts.append(text)
-                    case Failed(error):
-                        raise error
-                    case Done() as done:
-                        return "".join(parts), done
-
     def _compose(
         self,
         msg: Msg,
@@ -127,16 +122,16 @@ class Analyst:
         recipe: Recipe,
         article: Article,
         model: str,
-        text: str,
-        done: Done,
+        answer: Answer,
     ) -> Analysis:
+        done = answer.done
         if done.finish == "length":
             raise BadRequest(
                 f"The answer did not end within the recipe's {recipe.max_tokens} tokens.",
                 code="answer_too_long",
             )
         try:
-            result = recipe.result(text)
+            result = recipe.result(answer.text)
         except ValueError as error:
             raise EngineFailed(f"The answer does not validate: {error}") from None
         now = dt.datetime.now(dt.UTC)
@@ -154,7 +149,13 @@ class Analyst:
             attempts=msg.metadata.num_delivered or 1,
             worker=self._worker,
             finished_at=now,
+            cached=answer.cached,
         )
+
+
+def _job(msg: Msg, work: Prepared, lane: str) -> Job:
+    job_lane: JobLane = "high" if lane == "high" else "norm"
+    return Job(msg.reply, job_lane, work, _company(msg.metadata.num_delivered or 1))
 
 
 def _company(attempts: int) -> int:

@@ -10,17 +10,12 @@ from nats.js.errors import InvalidKeyError, KeyNotFoundError, KeyWrongLastSequen
 from nats.js.kv import KeyValue
 
 from schemas import streams
-from schemas.articles import Article
 from schemas.errors import NotFound
 from schemas.runtime import log as logs
 from worker.engine.engine import Engine
-from worker.recipes import BUILT_IN, Recipe, built_in, parse
+from worker.recipes import BUILT_IN, PROBES, Recipe, built_in, parse
 
 log = logs.get("worker.recipes")
-
-
-# Two articles that have nothing in common: what their prompts share, all prompts of the recipe share.
-_PROBES = (Article(title="A", body="A"), Article(title="Z", body="Z", source="Z", lang="z"))
 
 
 @dataclass(slots=True)
@@ -69,6 +64,6 @@ class Recipes:
         async with self._loading:
             if loaded.head is None:
                 recipe = loaded.recipe
-                loaded.head = await self._engine.head(*map(recipe.request, _PROBES))
+                loaded.head = await self._engine.head(*map(recipe.request, PROBES))
                 log.info("recipe_loaded", recipe=loaded.name, version=recipe.version, head=len(loaded.head))
         return loaded.head

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import LlmError, NotFound, Unavailable
-from worker.engine import store
+from worker.engine import identity, store
 from worker.engine.catalog import Catalog, Entry
 from worker.engine.store import Located
 from worker.settings import Settings
@@ -57,7 +57,8 @@ def test_a_model_is_described_by_its_files(tmp_path: Path) -> None:
         "mine",
         mine={"path": str(folder), "aliases": ["gpt-4o"], "adapter": str(lora)},
     )
-    assert list(catalog) == [Entry("mine", ("gpt-4o",), folder, lora, 2048, 160, preload=True)]
+    told = identity.of(folder, lora)
+    assert list(catalog) == [Entry("mine", ("gpt-4o",), folder, lora, 2048, 160, preload=True, identity=told)]
 
 
 def test_the_length_of_a_text_model_inside_another_is_its_own(tmp_path: Path) -> None:

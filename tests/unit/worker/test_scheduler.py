@@ -1,7 +1,7 @@
 """Who runs next: each rule in a line, and all of them together against random histories."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -97,72 +97,15 @@ class TestPrompts:
         assert names(scheduler.admit(prompting=2)) == ""
         assert names(scheduler.admit(prompting=1)) == "c"
 
-    def test_chat_joins_at_once_and_delays_the_next_bulk_prompt(self) -> None:
+    def test_chat_joins_at_once(self) -> None:
         scheduler = Scheduler(slots=5, chat_slots=2, prompts=1)
         for name in "ab":
             scheduler.add(job(name))
         assert names(scheduler.admit(prompting=0)) == "a"
         for name in "xyz":
             scheduler.add(job(name, "chat"))
-        assert names(scheduler.admit(prompting=1)) == "x y"
-        assert names(scheduler.admit(prompting=0)) == "z"
+        assert names(scheduler.admit(prompting=1)) == "x y z"
         assert names(scheduler.admit(prompting=0)) == "b"
-
-
-class TestChoices:
-    """Each takes a row."""
-
-    def test_a_job_waits_until_all_its_choices_have_rows(self, scheduler: Scheduler) -> None:
-        scheduler.add(job("a"))
-        list(scheduler.admit())
-        scheduler.add(job("three", choices=3))
-        scheduler.add(job("b"))
-        assert names(scheduler.admit()) == ""
-        scheduler.discard("a")
-        assert names(scheduler.admit()) == "three"
-
-    def test_chat_that_waits_for_rows_is_passed_by_nobody(self, scheduler: Scheduler) -> None:
-        scheduler.add(job("a"))
-        list(scheduler.admit())
-        scheduler.add(job("five", "chat", choices=5))
-        scheduler.add(job("b"))
-        assert names(scheduler.admit()) == ""
-        scheduler.discard("a")
-        assert names(scheduler.admit()) == "five"
-
-    def test_one_that_has_to_be_alone_may_have_several(self, scheduler: Scheduler) -> None:
-        scheduler.add(job("alone", company=1, choices=3))
-        scheduler.add(job("b"))
-        assert names(scheduler.admit()) == "alone"
-        assert names(scheduler.admit()) == ""
-
-
-class TestFits:
-    """What the machine cannot hold now waits its turn."""
-
-    @staticmethod
-    def two_at_most(jobs: Sequence[Job]) -> bool:
-        return len(jobs) <= 2
-
-    def test_what_does_not_fit_waits_and_keeps_its_place(self) -> None:
-        scheduler = Scheduler(slots=4, chat_slots=2, fits=self.two_at_most)
-        for name in "abc":
-            scheduler.add(job(name))
-        assert names(scheduler.admit()) == "a b"
-        scheduler.add(job("chat", "chat"))
-        scheduler.discard("a")
-        assert names(scheduler.admit()) == "chat"
-        scheduler.discard("b")
-        assert names(scheduler.admit()) == "c"
-
-    def test_one_that_could_not_start_is_the_next_again(self) -> None:
-        scheduler = Scheduler(slots=1, chat_slots=1)
-        for name in "ab":
-            scheduler.add(job(name))
-        [first] = scheduler.admit()
-        scheduler.defer(first)
-        assert (scheduler.running, scheduler.waiting) == (0, 2)
-        assert names(scheduler.admit()) == "a"
 
 
 class TestDiscard:

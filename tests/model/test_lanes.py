@@ -1,0 +1,184 @@
+"""Two lanes on one engine: chat comes first, articles lose nothing, and what was computed before is used again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from schemas.messages import AssistantMessage, UserMessage
+from worker.engine.decode import Held
+from worker.engine.prefix import Prefixes
+from worker.jobs import Text
+
+STORY = "Tell me a story about a fox."
+CAPITAL = "What is the capital of France?"
+LONG = {"temperature": 0, "max_tokens": 500, "logit_bias": {"0": -100, "2": -100}}  # no end of its own
+
+
+class TestAside:
+    async def test_an_article_makes_way_and_goes_on_as_if_nothing_had_been(
+        self, make_engine: Callable[..., Any]
+    ) -> None:
+        fields = {"temperature": 1.0, "seed": 3, "max_tokens": 30, "logprobs": True, "frequency_penalty": 0.5}
+        async with make_engine(1, bulk_share=0) as ask:
+            alone = await ask(STORY, **fields)
+            article, chat = await ask.work(STORY, **fields), await ask.work(CAPITAL, temperature=0, n=2)
+            before, held = ask.engine.counters.copy(), []
+            batch = ask.batch
+            hold = batch._decoder.hold
+            batch._decoder.hold = lambda job_id: held.append(job := hold(job_id)) or job
+            running = asyncio.create_task(ask.run(article, "norm"))
+            while not batch._decoder.rows:
+                await asyncio.sleep(0)
+            answer = await ask.run(chat, "chat")  # needs both rows
+            again = await running
+        assert [choice.text for choice in answer.choices] == ["The capital of France is Paris."] * 2
+        assert [type(one) for one in held] == [Held]
+        assert again.text == alone.text
+        assert again.choices[0].logprobs == alone.choices[0].logprobs
+        computed = ask.engine.counters.prompt_tokens - before.prompt_tokens
+        assert computed <= len(article.prompt) + len(chat.prompt)
+        assert ask.engine.counters.decode_tokens - before.decode_tokens == 30 + 2 * 7
+
+    async def test_a_prompt_on_its_way_makes_way_too(self, make_engine: Callable[..., Any]) -> None:
+        async with make_engine(1, bulk_share=0) as ask:
+            article = await ask.work("word " * 1000, temperature=0, max_tokens=2)
+            chat = await ask.work(CAPITAL, temperature=0, n=2)
+            running = asyncio.create_task(ask.run(article, "norm"))
+            while not ask.batch.prompting:
+                await asyncio.sleep(0)
+            assert (await ask.run(chat, "chat")).text == "The capital of France is Paris."
+            assert not running.done()
+            assert (await running).done.usage.prompt_tokens == len(article.prompt)
+
+    async def test_one_that_was_set_aside_can_be_cancelled(self, make_engine: Callable[..., Any]) -> None:
+        async with make_engine(1, bulk_share=0) as ask:
+            article, chat = await ask.work(STORY, **LONG), await ask.work(STORY, n=2, **LONG)
+            async with ask.engine.run(ask.job(article)) as first:
+                assert isinstance(await first.next(), Text)
+                async with ask.engine.run(ask.job(chat, "chat")) as second:
+                    assert isinstance(await second.next(), Text)
+                    assert ask.batch._aside
+            await ask.idle()
+
+
+class TestTurns:
+    async def test_a_conversation_finds_its_earlier_turns(self, ask: Any) -> None:
+        first = [UserMessage(content=f"{STORY} It has a red coat.")]
+        work = await ask.work(messages=first, temperature=0, max_tokens=20)
+        answer = await ask.run(work, "chat")
+        turns = [*first, AssistantMessage(content=answer.text), UserMessage(content="And then?")]
+        again = await ask.work(messages=turns, temperature=0, max_tokens=8)
+        following = await ask.run(again, "chat")
+        cached = following.done.usage.prompt_tokens_details.cached_tokens
+        assert cached >= len(work.prompt) + 18
+        assert following.text == (await ask.run(again, "norm")).text
+
+    async def test_chats_that_begin_alike_share_what_is_computed(self, ask: Any) -> None:
+        system = "You know all about the sea, its fish and its ships. " * 6
+        works = [
+            await ask.work(system + text, temperature=0, max_tokens=4) for text in ("Cod?", "Tuna?", "Eel?")
+        ]
+        answers = await asyncio.gather(*(ask.run(work, "chat") for work in works))
+        cached = [answer.done.usage.prompt_tokens_details.cached_tokens for answer in answers]
+        assert cached[0] < 30  # the template begins with a system text of its own
+        assert min(cached[1:]) > 90
+
+    async def test_the_same_prompt_again_computes_next_to_nothing(self, ask: Any) -> None:
+        work = await ask.work("A question that nobody asked before: why is the sea blue?", temperature=0)
+        first = await ask.run(work, "chat")
+        again = await ask.run(work, "chat")
+        assert again.text == first.text
+        assert again.done.usage.prompt_tokens_details.cached_tokens == len(work.prompt) - 1
+
+
+class TestOrder:
+    async def test_chat_overtakes_a_long_prompt(self, make_engine: Callable[..., Any]) -> None:
+        async with make_engine(4, bulk_share=0) as ask:
+            long, chat = await ask.work("word " * 1500, temperature=0), await ask.work(CAPITAL, temperature=0)
+            running = asyncio.create_task(ask.run(long, "norm"))
+            while not ask.batch.prompting:
+                await asyncio.sleep(0)
+            assert (await ask.run(chat, "chat")).text == "The capital of France is Paris."
+            assert ask.batch.prompting
+            running.cancel()
+
+    async def test_articles_get_on_however_much_chat_there_is(self, make_engine: Callable[..., Any]) -> None:
+        """Chats with long prompts come without end; the article's prompt has its share of the chunks."""
+        async with make_engine(4, bulk_share=0.3) as ask:
+            article = await ask.work("word " * 300, temperature=0, max_tokens=2)
+            running = asyncio.create_task(ask.run(article, "norm"))
+
+            async def chatter(number: int) -> None:
+                while not running.done():
+                    work = await ask.work(
+                        f"{number} {len(asyncio.all_tasks())} " + "fish " * 400, max_tokens=1
+                    )
+                    await ask.run(work, "chat")
+
+            async with asyncio.timeout(200), asyncio.TaskGroup() as tasks:
+                for number in range(3):
+                    tasks.create_task(chatter(number))
+            assert (await running).done
+
+
+class TestPrefixes:
+    """The store alone, with states that know only how long they are."""
+
+    class State:
+        def __init__(self, length: int, trims: bool = True) -> None:
+            self.length, self.trims, self.nbytes = length, trims, length
+
+        def is_trimmable(self) -> bool:
+            return self.trims
+
+        def trim(self, tokens: int) -> int:
+            self.length -= tokens
+            return tokens
+
+    def known(self, *tokens: range, trims: bool = True, budget: int = 1000) -> Prefixes:
+        prefixes = Prefixes(budget)
+        for some in tokens:
+            prefixes.keep(list(some), [self.State(len(some), trims)])
+        return prefixes
+
+    def test_the_longest_beginning_is_found(self) -> None:
+        prefixes = self.known(range(100), range(50, 150))
+        found, state = prefixes.longest([*range(60), 7, 7])
+        assert (found, state[0].length) == (60, 60)
+        assert prefixes.longest(list(range(200, 300))) == (0, None)
+
+    def test_one_token_is_left_to_compute(self) -> None:
+        found, state = self.known(range(100)).longest(list(range(100)))
+        assert (found, state[0].length) == (99, 99)
+
+    def test_what_cannot_be_trimmed_is_found_whole_or_not_at_all(self) -> None:
+        prefixes = self.known(range(100), trims=False)
+        assert prefixes.longest([*range(60), 7]) == (0, None)
+        assert prefixes.longest(list(range(100))) == (0, None)
+        assert prefixes.longest(list(range(101)))[0] == 100
+
+    def test_what_is_kept_is_never_changed(self) -> None:
+        prefixes = self.known(range(100))
+        for _ in range(2):
+            assert prefixes.longest([*range(60), 7])[1][0].length == 60
+
+    def test_the_budget_is_kept_and_the_least_used_goes(self) -> None:
+        prefixes = self.known(range(0, 100), range(200, 300), budget=250)
+        prefixes.longest(list(range(101)))
+        prefixes.keep(list(range(400, 500)), [self.State(100)])
+        assert prefixes.nbytes == 200
+        assert prefixes.longest(list(range(101)))[0] == 100
+        assert prefixes.longest(list(range(200, 301)))[0] == 0
+
+    def test_a_pinned_one_goes_last(self) -> None:
+        prefixes = Prefixes(250)
+        prefixes.keep(list(range(100)), [self.State(100)], pinned=True)
+        for start in (200, 400, 600):
+            prefixes.keep(list(range(start, start + 100)), [self.State(100)])
+        assert prefixes.longest(list(range(101)))[0] == 100
+
+    def test_a_later_turn_takes_the_place_of_the_earlier(self) -> None:
+        assert self.known(range(100), range(150)).nbytes == 150
+        assert self.known(range(100), range(150), trims=False).nbytes == 250
