@@ -1,25 +1,13 @@
 """Who runs next: each rule in a line, and all of them together against random histories."""
 
-import dataclasses
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from queueing import job, names
 
-from worker.jobs import ANY_COMPANY, LANES, Job, JobLane, Prepared, Sampling
+from worker.jobs import ANY_COMPANY, LANES, Job, JobLane
 from worker.scheduler import Scheduler
-
-WORK = Prepared(model="m", prompt=[1], max_tokens=1, sampling=Sampling())
-
-
-def job(name: str, lane: JobLane = "norm", company: int = ANY_COMPANY, choices: int = 1) -> Job:
-    return Job(name, lane, dataclasses.replace(WORK, choices=choices), company)
-
-
-def names(jobs: Iterator[Job]) -> str:
-    return " ".join(job.id for job in jobs)
 
 
 @pytest.fixture

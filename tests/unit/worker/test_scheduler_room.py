@@ -1,22 +1,12 @@
 """What a job needs beside its place in the queue: rows, memory, and what chat and articles leave each other."""
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
+from queueing import job, names
 
-from worker.jobs import ANY_COMPANY, Job, JobLane, Prepared, Sampling
+from worker.jobs import Job
 from worker.scheduler import Scheduler
-
-WORK = Prepared(model="m", prompt=[1], max_tokens=1, sampling=Sampling())
-
-
-def job(name: str, lane: JobLane = "norm", company: int = ANY_COMPANY, choices: int = 1) -> Job:
-    return Job(name, lane, dataclasses.replace(WORK, choices=choices), company)
-
-
-def names(jobs: Iterator[Job]) -> str:
-    return " ".join(job.id for job in jobs)
 
 
 @pytest.fixture
