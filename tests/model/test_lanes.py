@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from functools import partial
 from typing import Any
+from unittest.mock import patch
+
+import pytest
 
 from schemas.messages import AssistantMessage, UserMessage
 from worker.engine.decode import Held
@@ -17,11 +22,12 @@ LONG = {"temperature": 0, "max_tokens": 500, "logit_bias": {"0": -100, "2": -100
 
 
 class TestAside:
+    @pytest.mark.parametrize("overlap", [False, True])
     async def test_an_article_makes_way_and_goes_on_as_if_nothing_had_been(
-        self, make_engine: Callable[..., Any]
+        self, make_engine: Callable[..., Any], overlap: bool
     ) -> None:
         fields = {"temperature": 1.0, "seed": 3, "max_tokens": 30, "logprobs": True, "frequency_penalty": 0.5}
-        async with make_engine(1, bulk_share=0) as ask:
+        async with make_engine(1, bulk_share=0, overlap=overlap) as ask:
             alone = await ask(STORY, **fields)
             article, chat = await ask.work(STORY, **fields), await ask.work(CAPITAL, temperature=0, n=2)
             before, held = ask.engine.counters.copy(), []
@@ -63,7 +69,68 @@ class TestAside:
             await ask.idle()
 
 
+class TestFirstToken:
+    """What a reader waits for: the prompt, and nothing else."""
+
+    async def test_articles_are_not_decoded_before_it(self, make_engine: Callable[..., Any]) -> None:
+        async with make_engine(4, bulk_share=0.1, overlap=False) as ask:
+            chat = await ask.work(CAPITAL, temperature=0, max_tokens=1)
+            async with AsyncExitStack() as articles:
+                for _ in range(3):
+                    work = await ask.work(STORY, **LONG)
+                    article = await articles.enter_async_context(ask.engine.run(ask.job(work)))
+                    assert isinstance(await article.next(), Text)
+                with noted(ask.batch) as steps:
+                    assert (await ask.run(chat, "chat")).text == "The"
+        since = steps[steps.index("insert") + 1 :]
+        assert since[: since.index("begin")] == []
+
+    async def test_a_long_prompt_of_chat_leaves_articles_their_share(
+        self, make_engine: Callable[..., Any]
+    ) -> None:
+        async with make_engine(4, bulk_share=0.5, overlap=False) as ask:
+            chat = await ask.work("word " * 800, temperature=0, max_tokens=1)
+            async with ask.engine.run(ask.job(await ask.work(STORY, **LONG))) as article:
+                assert isinstance(await article.next(), Text)
+                with noted(ask.batch) as steps:
+                    await ask.run(chat, "chat")
+        since = steps[steps.index("insert") + 1 :]
+        assert since[: since.index("begin")] == ["step"] * 3  # each 128 / 0.5 tokens
+
+
+@contextmanager
+def noted(batch: Any) -> Iterator[list[str]]:
+    """The order in which a batch takes up prompts, decodes, and draws first tokens."""
+    steps: list[str] = []
+    with ExitStack() as wrapped:
+        for owner, name in ((batch, "insert"), (batch._decoder, "step"), (batch._decoder, "begin")):
+            call = partial(_call, getattr(owner, name), steps, name)
+            wrapped.enter_context(patch.object(owner, name, call))
+        yield steps
+
+
+def _call(real: Callable[..., Any], steps: list[str], name: str, *given: Any) -> Any:
+    steps.append(name)
+    return real(*given)
+
+
 class TestTurns:
+    @pytest.mark.parametrize("overlap", [False, True])
+    async def test_a_conversation_goes_on_from_its_last_answer(
+        self, make_engine: Callable[..., Any], overlap: bool
+    ) -> None:
+        """In either order of steps just what was computed is kept: a token more or less would change the answer."""
+        async with make_engine(2, overlap=overlap) as ask:
+            first = [UserMessage(content=CAPITAL)]
+            for question in ("And of Italy?", "And of Spain?"):
+                answer = await ask.run(await ask.work(messages=first, temperature=0, max_tokens=20), "chat")
+                first += [AssistantMessage(content=answer.text), UserMessage(content=question)]
+            work = await ask.work(messages=first, temperature=0, max_tokens=20)
+            known = await ask.run(work, "chat")
+        assert known.done.usage.prompt_tokens_details.cached_tokens > len(work.prompt) - 20
+        async with make_engine(2, prefix_bytes=0) as ask:
+            assert known.text == (await ask.run(work)).text
+
     async def test_a_conversation_finds_its_earlier_turns(self, ask: Any) -> None:
         first = [UserMessage(content=f"{STORY} It has a red coat.")]
         work = await ask.work(messages=first, temperature=0, max_tokens=20)

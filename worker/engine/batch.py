@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import mlx.core as mx
-
 from worker.engine.decode import Decoder, Held
 from worker.engine.grammar import Masks
 from worker.engine.logprobs import Logprobs
@@ -44,7 +42,11 @@ class Batch:
         self._prompts: dict[str, _Pending] = {}
         self._aside: dict[str, _Pending | Held] = {}
         self._decoder = Decoder(
-            weights.net, Masks(model.grammars), Logprobs(model.grammars.tokenizer), self._prefixes
+            weights.net,
+            Masks(model.grammars),
+            Logprobs(model.grammars.tokenizer),
+            self._prefixes,
+            shape.overlap,
         )
         self._computed = 0  # tokens of prompts since the last decode step
         self._overtaken = 0  # tokens of chat's prompts since an article's prompt had its turn
@@ -103,36 +105,39 @@ class Batch:
         self._decoder.leave(job_id)
 
     def step(self) -> list[tuple[str, Event]]:
-        """A decode step of all rows if it is due, and a chunk of one prompt. Returns what it made, by job id."""
-        events: list[tuple[str, Event]] = []
-        if decoding := self._decode_is_due():
+        """A decode step of all rows if it is due, else a chunk of one prompt. Returns what it made, by job id."""
+        if self._decode_is_due():
             events = self._decoder.step()
             self._computed = 0
-            # The other choices of a job that has failed have nobody to tell.
-            for job_id in {job_id for job_id, event in events if isinstance(event, Failed)}:
-                self._decoder.leave(job_id)
-        if self._prompts:
-            self._prefill(alone=not decoding)
+        else:
+            events = self._prefill()
+        # The other choices of a job that has failed have nobody to tell.
+        for job_id in {job_id for job_id, event in events if isinstance(event, Failed)}:
+            self._decoder.leave(job_id)
         return events
 
     def _decode_is_due(self) -> bool:
-        """Readers wait for each token of a chat; articles are decoded once in a while, many at a time."""
+        """Readers wait for each token of a chat; articles are decoded once in a while, many at a time, and next to
+        never while a chat waits for its first token.
+        """
         rows = self._decoder.rows
         if not rows or not self._prompts:
             return bool(rows)
-        return self._computed >= self._shape.prefill_stretch or any(row.job.lane == "chat" for row in rows)
+        if any(row.job.lane == "chat" for row in rows):
+            return self._computed > 0
+        waiting = any(pending.chat for pending in self._prompts.values())
+        return self._computed * (self._shape.bulk_share if waiting else 1) >= self._shape.prefill_stretch
 
-    def _prefill(self, alone: bool) -> None:
+    def _prefill(self) -> list[tuple[str, Event]]:
         pending = self._next_prompt()
-        if alone and self._last is not None:
-            # Nothing else waits for the device here: without this, whatever comes in would come too late.
+        if self._last is not None:
+            # The device has one chunk before it, not more: whatever comes in would come too late.
             self._last.wait()
         self._last = pending.prompt
         computed = pending.prompt.compute(self._shape.prefill_chunk)
-        self._computed += computed
+        self._computed += computed + pending.prompt.ready
         self._overtaken = self._overtaken + computed if pending.chat else 0
-        if pending.prompt.ready:
-            self._join(pending)
+        return self._begin(pending) if pending.prompt.ready else []
 
     def _next_prompt(self) -> _Pending:
         """Chat first; an article has its turn after so much of it that its share is kept."""
@@ -144,13 +149,10 @@ class Batch:
         share = self._shape.bulk_share
         return bulk if share and self._overtaken * share >= self._shape.prefill_chunk * (1 - share) else chat
 
-    def _join(self, pending: _Pending) -> None:
-        job = pending.tally.job
-        del self._prompts[job.id]
+    def _begin(self, pending: _Pending) -> list[tuple[str, Event]]:
+        del self._prompts[pending.tally.job.id]
         pending.tally.cached = pending.prompt.cached
         if pending.chat:
             pending.prompt.remember()
-        count = job.work.choices
-        last = mx.array([job.work.prompt[-1]] * count, dtype=mx.uint32)
-        self._decoder.join(Held(pending.rows, [pending.prompt.take()] * count, last))
         self._last = None
+        return self._decoder.begin(pending.rows, *pending.prompt.end())

@@ -33,18 +33,30 @@ class Held:
 class Decoder:
     """Rows join and leave between two steps.
 
-    A step shows what the one before has drawn while the forward pass of just these tokens is on its way: text,
-    grammars and penalties are done by the time its logits are there.
+    To show a token is to make text of it and to move the row's grammar and penalties on. With `overlap`, a token
+    is shown while the forward pass of just this token is on its way, and the device never waits for Python;
+    without it nothing is gained by that, and a token is shown as soon as it is drawn.
     """
 
-    def __init__(self, weights: Any, masks: Masks, logprobs: Logprobs, prefixes: Prefixes) -> None:
+    def __init__(
+        self, weights: Any, masks: Masks, logprobs: Logprobs, prefixes: Prefixes, overlap: bool
+    ) -> None:
         self._weights = weights
         self._prefixes = prefixes
         self._masks = masks
         self._logprobs = logprobs
+        self._overlap = overlap
         self._state: kv.KvState = []
         self._tokens = _NONE
         self.rows: list[Row] = []
+
+    def begin(self, rows: list[Row], state: kv.KvState, logits: mx.array) -> list[tuple[str, Event]]:
+        """Take in a job's rows with the `state` of its whole prompt, and draw their first tokens from `logits`
+        [1, vocabulary]. Returns what there is to tell.
+        """
+        tokens = self._draw(mx.repeat(logits, len(rows), axis=0), rows)
+        self.join(Held(rows, [state] * len(rows), tokens))
+        return [] if self._overlap else self._show(len(self.rows) - len(rows))
 
     def join(self, held: Held) -> None:
         """Take in rows; their states are copied."""
@@ -74,54 +86,58 @@ class Decoder:
         self._drop(set(leaving))
 
     def step(self) -> list[tuple[str, Event]]:
-        """Show the tokens of the last step, and draw the next ones. Returns what there is to tell, by job."""
+        """Give every row its next token. Returns what there is to tell, by job."""
         logits = self._weights(self._tokens[:, None], cache=self._state)[:, -1, :]
         device.start(logits)
+        if not self._overlap:
+            self._tokens = self._draw(logits, self.rows)
+            return self._show()
+        rows = self.rows
         events = self._show()
-        self._remember()
-        keep = [at for at, row in enumerate(self.rows) if not row.ended]
-        if len(keep) < len(self.rows):
-            logits = logits[mx.array(keep)] if keep else logits
-            self._keep(keep)
-        self._tokens = self._draw(logits) if keep else _NONE
+        if keep := [at for at, row in enumerate(rows) if not row.ended]:
+            self._tokens = self._draw(logits[mx.array(keep)] if len(keep) < len(rows) else logits, self.rows)
         return events
 
-    def _show(self) -> list[tuple[str, Event]]:
-        tokens = cast(list[int], self._tokens.tolist())
-        return [
+    def _show(self, first: int = 0) -> list[tuple[str, Event]]:
+        """Tell of the tokens of all rows from the `first` on, and drop those that end with them."""
+        tokens = cast(list[int], self._tokens[first:].tolist())
+        events = [
             (row.job.id, event)
-            for row, token in zip(self.rows, tokens, strict=True)
+            for row, token in zip(self.rows[first:], tokens, strict=True)
             for event in row.take(token, self._logprobs.take(row))
         ]
+        self._remember()
+        self._drop({at for at, row in enumerate(self.rows) if row.ended})
+        return events
 
     def _remember(self) -> None:
         """A conversation goes on from its last answer."""
         for at, row in enumerate(self.rows):
             if row.ended and row.may_go_on:
-                self._prefixes.keep(row.context, kv.extracted(self._state, at))
+                # The last token is in the state only where it was shown after its forward pass had begun.
+                known = row.context if self._overlap else row.context[:-1]
+                self._prefixes.keep(known, kv.extracted(self._state, at))
 
-    def _draw(self, logits: mx.array) -> mx.array:
-        draws = [row.draw for row in self.rows]
-        packed = self._masks.fill([row.guide for row in self.rows])
+    def _draw(self, logits: mx.array, rows: list[Row]) -> mx.array:
+        draws = [row.draw for row in rows]
+        packed = self._masks.fill([row.guide for row in rows])
         shaped = sampling.adjust(logits, draws)
         if packed is not None:
             # The grammar comes last: no penalty or bias may revive a token that it forbids.
             shaped = self._masks.apply(packed, shaped)
         tokens = sampling.draw(shaped, draws)
-        device.start(tokens, *self._logprobs.note(logits, tokens, self.rows))
+        device.start(tokens, *self._logprobs.note(logits, tokens, rows))
         return tokens
 
     def _drop(self, gone: set[int]) -> None:
+        if not gone:
+            return
         keep = [at for at in range(len(self.rows)) if at not in gone]
-        if gone:
-            self._tokens = self._tokens[mx.array(keep)] if keep else _NONE
-            self._keep(keep)
-
-    def _keep(self, keep: list[int]) -> None:
         self.rows = [self.rows[at] for at in keep]
         if not keep:
-            self._state = []
+            self._state, self._tokens = [], _NONE
             return
         which = mx.array(keep)
+        self._tokens = self._tokens[which]
         for layer in self._state:
             layer.filter(which)

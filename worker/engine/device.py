@@ -1,4 +1,4 @@
-"""The one call of MLX that has no types: work is handed to the device, and Python goes on."""
+"""The device that computes: work is handed to it, and Python goes on, where it can."""
 
 from __future__ import annotations
 
@@ -9,4 +9,9 @@ import mlx.core as mx
 
 def start(*arrays: Any) -> None:
     """Have these computed; whoever needs their values waits for them."""
-    cast(Any, mx).async_eval(*arrays)
+    cast(Any, mx).async_eval(*arrays)  # it has no types
+
+
+def overlaps() -> bool:
+    """Whether the device works while Python does. On the CPU `start` returns when nearly all is computed."""
+    return bool(mx.default_device() == mx.gpu)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -24,8 +24,7 @@ class Logprobs:
     def __init__(self, tokenizer: Any) -> None:
         """`tokenizer` is llguidance's: it knows the bytes of each token."""
         self._tokenizer = tokenizer
-        self._rows: list[Row] = []
-        self._values: list[mx.array] = []
+        self._noted: list[tuple[list[Row], list[mx.array]]] = []
         self._told: dict[Row, TokenLogprob] = {}
 
     def note(self, logits: mx.array, tokens: mx.array, rows: Sequence[Row]) -> list[mx.array]:
@@ -34,36 +33,36 @@ class Logprobs:
         Returns what is left to compute for it.
         """
         wanting = [at for at, row in enumerate(rows) if row.alternatives is not None]
-        self._rows = [rows[at] for at in wanting]
         if not wanting:
-            self._values = []
             return []
+        asked = [rows[at] for at in wanting]
         some = mx.array(wanting)
         logprobs = logits[some].astype(mx.float32)
         logprobs = logprobs - mx.logsumexp(logprobs, axis=-1, keepdims=True)
         chosen = tokens[some]
-        most = max(row.alternatives or 0 for row in self._rows)
+        most = max(row.alternatives or 0 for row in asked)
         top = mx.argsort(-logprobs, axis=-1)[:, :most]
-        self._values = [
+        values = [
             chosen,
             mx.take_along_axis(logprobs, chosen[:, None], axis=-1)[:, 0],
             top,
             mx.take_along_axis(logprobs, top, axis=-1),
         ]
-        return self._values
+        self._noted.append((asked, values))
+        return values
 
     def take(self, row: Row) -> TokenLogprob | None:
         """What was noted with a row's last token. A row that was set aside comes for it later."""
-        self._told |= self._read()
+        for rows, values in self._noted:
+            self._told |= self._read(rows, values)
+        self._noted.clear()
         return self._told.pop(row, None)
 
-    def _read(self) -> dict[Row, TokenLogprob]:
-        columns: list[Any] = [value.tolist() for value in self._values]
-        told: Iterator[Any] = zip(self._rows, *columns, strict=True) if columns else iter(())
-        self._values = []
+    def _read(self, rows: list[Row], values: list[mx.array]) -> dict[Row, TokenLogprob]:
+        columns: list[Any] = [value.tolist() for value in values]
         return {
-            row: self._entry(token, logprob, top[: row.alternatives], values)
-            for row, token, logprob, top, values in told
+            row: self._entry(token, logprob, top[: row.alternatives], others)
+            for row, token, logprob, top, others in zip(rows, *columns, strict=True)
         }
 
     def _entry(self, token: int, logprob: float, top: list[int], values: list[float]) -> TokenLogprob:

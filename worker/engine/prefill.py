@@ -12,8 +12,8 @@ from worker.jobs import Prepared
 
 
 class Prompt:
-    """One request's prompt; all its choices will share the state. The last token is left to the first decode
-    step. A head that others share is computed once and kept.
+    """One request's prompt; all its choices will share the state. A head that others share is computed once and
+    kept.
     """
 
     def __init__(self, work: Prepared, weights: Any, prefixes: Prefixes) -> None:
@@ -27,16 +27,22 @@ class Prompt:
 
     @property
     def ready(self) -> bool:
+        """All but the last token is computed."""
         return self._state is not None and self._at >= len(self._tokens) - 1
-
-    def take(self) -> kv.KvState:
-        """The state of all but the last token, once it is ready."""
-        assert self._state is not None
-        return self._state
 
     def remember(self) -> None:
         """For others that begin alike."""
-        self._prefixes.keep(self._tokens[: self._at], kv.copied(self.take()))
+        assert self._state is not None
+        self._prefixes.keep(self._tokens[: self._at], kv.copied(self._state))
+
+    def end(self) -> tuple[kv.KvState, mx.array]:
+        """Compute the last token, alone: of a whole chunk the model would work out everyone's logits. Returns
+        the state of the whole prompt, and the logits [1, vocabulary] of what comes after it.
+        """
+        assert self._state is not None
+        logits = self._weights(mx.array([self._tokens[-1:]]), cache=self._state)[:, -1, :]
+        device.start(logits)
+        return self._state, logits
 
     def compute(self, chunk: int) -> int:
         """Put at most `chunk` more tokens on their way, and say how many; the device may still be at it."""

@@ -74,7 +74,6 @@ class Row:
         self._transcript = transcript
         self._eos = eos
         self._room = tally.job.work.max_tokens
-        self._started = False
         self._answer: list[int] = []
         self._watch_thoughts()
 
@@ -85,14 +84,11 @@ class Row:
 
     @property
     def context(self) -> list[int]:
-        """All tokens that its state stands for."""
+        """The prompt, and all tokens that were shown."""
         return self.job.work.prompt + self._answer
 
     def take(self, token: int, logprob: TokenLogprob | None) -> Iterator[Event]:
-        """Show a token that went into the model: first the prompt's last, then each that was drawn."""
-        if not self._started:
-            self._started = True
-            return
+        """Show a token that was drawn."""
         self._answer.append(token)
         self._tally.first_token = self._tally.first_token or time.monotonic()
         if token in self._eos:

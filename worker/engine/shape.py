@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from worker.engine import device
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Shape:
     default_max_tokens: int  # of an answer whose request names no limit
     wired_limit: bool = True  # let MLX raise the wired memory limit on macOS
     trust_remote_code: bool = False  # of models that bring their own
+    overlap: bool = field(default_factory=device.overlaps)  # Python and the device work at the same time
 
     @property
     def bulk_rows(self) -> int:
