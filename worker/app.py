@@ -153,6 +153,7 @@ def shape_of(settings: Settings) -> Shape:
         chat_rows=settings.chat_slots,
         bulk_share=settings.bulk_share,
         prefill_chunk=settings.prefill_chunk,
+        live_chunk=settings.live_chunk,
         prefill_stretch=settings.prefill_stretch,
         prefix_bytes=settings.prefix_bytes,
         # On a small machine the weights need their share, too.

@@ -71,6 +71,7 @@ async def engine_of(folder: Path, width: int) -> AsyncIterator[Asker]:
         chat_rows=1,
         bulk_share=0,
         prefill_chunk=64,
+        live_chunk=32,
         prefill_stretch=128,
         prefix_bytes=1 << 26,
         kv_bytes=1 << 31,

@@ -32,6 +32,7 @@ SHAPE = Shape(
     chat_rows=1,
     bulk_share=0.05,
     prefill_chunk=64,
+    live_chunk=32,
     prefill_stretch=128,
     prefix_bytes=1 << 26,
     kv_bytes=1 << 31,

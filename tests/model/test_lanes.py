@@ -13,6 +13,7 @@ import pytest
 
 from schemas.messages import AssistantMessage, UserMessage
 from worker.engine.decode import Held
+from worker.engine.prefill import Prompt
 from worker.engine.prefix import Prefixes
 from worker.jobs import Text
 
@@ -96,6 +97,25 @@ class TestFirstToken:
                     await ask.run(chat, "chat")
         since = steps[steps.index("insert") + 1 :]
         assert since[: since.index("begin")] == ["step"] * 3  # each 128 / 0.5 tokens
+
+    async def test_articles_take_shorter_steps_while_there_is_chat(
+        self, make_engine: Callable[..., Any]
+    ) -> None:
+        real, chunks = Prompt.compute, []
+
+        def compute(prompt: Prompt, chunk: int) -> int:
+            chunks.append(chunk)
+            return real(prompt, chunk)
+
+        async with make_engine(4) as ask:
+            with patch.object(Prompt, "compute", compute):
+                article = await ask.work("word " * 100, temperature=0, max_tokens=1)
+                await ask.run(article)
+                assert set(chunks) == {64}
+                await ask.run(await ask.work(CAPITAL, max_tokens=1), "chat")
+                chunks.clear()
+                await ask.run(await ask.work("fish " * 100, temperature=0, max_tokens=1))
+                assert set(chunks) == {32}
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 
 from worker.engine.decode import Decoder, Held
@@ -16,6 +18,9 @@ from worker.engine.shape import Shape
 from worker.engine.text import Transcript
 from worker.engine.weights import Weights
 from worker.jobs import Event, Failed, Job
+
+# Seconds after a chat in which the next one is expected: people talk in turns.
+_LIVE = 10.0
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ class Batch:
         )
         self._computed = 0  # tokens of prompts since the last decode step
         self._overtaken = 0  # tokens of chat's prompts since an article's prompt had its turn
+        self._chat_at = -math.inf  # when there was chat last
         self._last: Prompt | None = None
 
     @property
@@ -134,10 +140,18 @@ class Batch:
             # The device has one chunk before it, not more: whatever comes in would come too late.
             self._last.wait()
         self._last = pending.prompt
-        computed = pending.prompt.compute(self._shape.prefill_chunk)
+        computed = pending.prompt.compute(self._chunk(pending))
         self._computed += computed + pending.prompt.ready
         self._overtaken = self._overtaken + computed if pending.chat else 0
         return self._begin(pending) if pending.prompt.ready else []
+
+    def _chunk(self, pending: _Pending) -> int:
+        """Articles take short steps while chat is live: it waits for one of them when it comes in."""
+        now = time.monotonic()
+        if pending.chat or any(row.job.lane == "chat" for row in self._decoder.rows):
+            self._chat_at = now
+        live = not pending.chat and now - self._chat_at < _LIVE
+        return self._shape.live_chunk if live else self._shape.prefill_chunk
 
     def _next_prompt(self) -> _Pending:
         """Chat first; an article has its turn after so much of it that its share is kept."""

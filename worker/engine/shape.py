@@ -16,6 +16,7 @@ class Shape:
     chat_rows: int  # of these, kept for chat
     bulk_share: float  # of rows and of prompt tokens that articles have, however much chat there is
     prefill_chunk: int  # of a prompt computed at a time: in between, chat may come in
+    live_chunk: int  # the same of articles' prompts, while there is chat
     prefill_stretch: int  # of prompts between two decode steps, while no chat is decoded
     prefix_bytes: int  # of KV state kept for what prompts share
     kv_bytes: int  # of KV state of all rows
