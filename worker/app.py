@@ -33,6 +33,7 @@ from worker.transport.presence import PresenceBoard, worker_id
 from worker.transport.queue import Queue
 from worker.transport.recipes import Recipes
 from worker.transport.results import Results
+from worker.transport.runs import Runs
 
 log = logs.get("worker")
 
@@ -75,7 +76,8 @@ class Worker:
         results = Results(js)
         answers = Answers(engine, results)
         analyst = Analyst(engine, recipes, answers, Ledger(js, self._id), board, self._id)
-        chat = Chat(nc, engine, settings)
+        runs = Runs(engine, results if settings.cache_chats else None)
+        chat = Chat(nc, engine, runs, settings)
         about = {"model": model, "worker": self._id}
         service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, chat.endpoints())
         queue = Queue(nc, js, settings.slots, analyst.handle)
