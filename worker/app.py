@@ -16,6 +16,7 @@ from nats.errors import Error as NatsError
 from schemas import __version__
 from schemas.errors import LlmError
 from schemas.runtime import log as logs
+from schemas.runtime import loop
 from schemas.runtime.connection import connect
 from schemas.subjects import SERVICE
 from worker.engine.catalog import Catalog
@@ -84,7 +85,14 @@ class Worker:
         mover = Mover(js, self._id)
         for part in (recipes, results, chat, service, queue, mover, board):
             await part.start()
-        log.info("worker_ready", worker=self._id, model=model, version=__version__, pid=os.getpid())
+        log.info(
+            "worker_ready",
+            worker=self._id,
+            model=model,
+            version=__version__,
+            pid=os.getpid(),
+            loop=loop.name(),
+        )
         await self._end.wait()
         await self._stop(nc, board, service, chat, queue, mover)
 
@@ -138,9 +146,9 @@ class Worker:
             self._end.set()
 
     def _catch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
+        running = asyncio.get_running_loop()
         for sign in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(sign, self._on_signal)
+            running.add_signal_handler(sign, self._on_signal)
 
     def _on_signal(self) -> None:
         if self._end.is_set():
@@ -183,7 +191,7 @@ def main() -> NoReturn:
 def _run(worker: Worker) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         try:
-            return asyncio.run(worker.run())
+            return loop.run(worker.run())
         except LlmError as error:
             log.error("worker_failed", error=error.message)
             return 1
