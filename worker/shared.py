@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from schemas.errors import EngineFailed, LlmError
 from schemas.runtime import log as logs
 from worker.engine.run import Run
-from worker.jobs import Done, Event, Failed, Job
+from worker.jobs import Arguments, Done, Event, Failed, Job, Text, Thought
 
 log = logs.get("worker.shared")
 
 Emit = Callable[[Event], None]
 # Emits the events of an answer, the last of them its end. What it does after that holds up nobody.
 Work = Callable[[Emit], Awaitable[None]]
+
+
+# Characters in a piece after which another one begins: the messages of NATS have a limit.
+_LONGEST = 4096
 
 
 class _Flow:
@@ -30,7 +35,10 @@ class _Flow:
 
     def emit(self, event: Event) -> None:
         self.over = isinstance(event, Done | Failed)
-        self._events.append(event)
+        if self._events and (joined := _joined(self._events[-1], event)) is not None:
+            self._events[-1] = joined
+        else:
+            self._events.append(event)
         for reader in self._readers:
             reader.events.put_nowait(event)
 
@@ -44,6 +52,16 @@ class _Flow:
         """Whether nobody waits for it any more."""
         self._readers.discard(reader)
         return not (self._readers or self.over)
+
+
+def _joined(last: Event, event: Event) -> Event | None:
+    """Both in one where they differ in nothing but their text: a latecomer gets few pieces, not one a token."""
+    pieces = Text | Thought | Arguments
+    if not (isinstance(last, pieces) and isinstance(event, pieces)) or len(last.text) >= _LONGEST:
+        return None
+    if replace(last, text=event.text) != event or (isinstance(event, Text) and event.logprobs):
+        return None
+    return replace(event, text=last.text + event.text)
 
 
 class SharedRuns:

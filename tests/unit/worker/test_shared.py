@@ -6,12 +6,28 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from schemas.completion import Usage
+from schemas.completion import Choice, TokenLogprob, Usage
 from schemas.errors import Cancelled, Unavailable
 from worker.engine.run import Run
-from worker.jobs import Done, Durations, Ended, Event, Failed, Job, Prepared, Sampling, Text
+from worker.jobs import (
+    Arguments,
+    Call,
+    Done,
+    Durations,
+    Ended,
+    Event,
+    Failed,
+    Job,
+    Prepared,
+    Sampling,
+    Text,
+    Thought,
+)
 from worker.shared import Emit, SharedRuns
+from worker.transport.assembly import Assembly
 
 JOB = Job("job", "chat", Prepared("tiny", [1], 8, Sampling(temperature=0)))
 DONE = Done("stop", Usage(1, 2, 3), Durations(0, 0, 0))
@@ -111,6 +127,49 @@ async def test_who_comes_in_the_middle_has_the_beginning_at_once_and_then_the_re
     assert len(work.begun) == 1
 
 
+async def test_what_a_latecomer_missed_comes_in_few_pieces(readers: Readers, work: Work) -> None:
+    await readers.join()
+    for _ in range(10_000):
+        work.begun[0](Text("word "))
+    missed = await read(await readers.join())
+    assert "".join(event.text for event in missed if isinstance(event, Text)) == "word " * 10_000
+    assert len(missed) < 20
+
+
+texts = st.text(max_size=3)
+choices = st.integers(0, 1)
+pieces = st.one_of(
+    st.builds(Text, texts, choices),
+    st.builds(Text, texts, choices, st.just((TokenLogprob("a", -0.1, [97], []),))),
+    st.builds(Thought, texts, choices),
+    st.builds(Arguments, texts, choices, choices),
+)
+
+
+@given(before=st.lists(pieces), after=st.lists(pieces))
+async def test_whenever_one_comes_the_answer_is_the_same(
+    before: list[Text | Thought | Arguments], after: list[Text | Thought | Arguments]
+) -> None:
+    work = Work()
+    readers = Readers(SharedRuns(), work)
+    calls = [Call(f"c{choice}{index}", "f", index, choice) for choice in (0, 1) for index in (0, 1)]
+    runs = [await readers.join()]
+    for part in ([*calls, *before], [*after, Ended("stop", 0), Ended("stop", 1)]):
+        for event in part:
+            work.begun[0](event)
+        runs.append(await readers.join())
+    assert len({repr(answer(await read(run))) for run in runs}) == 1
+    await readers.leave(*runs)
+
+
+def answer(events: list[Event]) -> list[Choice]:
+    assembly = Assembly(2, logprobs=True)
+    for event in events:
+        assert not isinstance(event, Done | Failed)
+        assembly.add(event)
+    return assembly.choices()
+
+
 async def test_who_leaves_disturbs_nobody_be_it_who_came_first(readers: Readers, work: Work) -> None:
     first, second, third = [await readers.join() for _ in range(3)]
     await readers.leave(first, third)
@@ -187,7 +246,7 @@ async def test_what_work_does_after_its_end_is_done_though_all_have_left(
     for event in ANSWER:
         work.begun[0](event)
     await readers.leave(first)
-    assert await read(await readers.join()) == ANSWER
+    assert await read(await readers.join()) == [Text("ab"), *ANSWER[2:]]
     work.end.set_result(None)
     await settled()
     assert (work.cancelled, len(work.begun)) == (0, 1)
