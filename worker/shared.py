@@ -9,15 +9,15 @@ from dataclasses import replace
 
 from schemas.errors import EngineFailed, LlmError
 from schemas.runtime import log as logs
+from worker.engine.calls import new_id
 from worker.engine.run import Run
-from worker.jobs import Arguments, Done, Event, Failed, Job, Text, Thought
+from worker.jobs import Arguments, Call, Done, Event, Failed, Job, Text, Thought
 
 log = logs.get("worker.shared")
 
 Emit = Callable[[Event], None]
 # Emits the events of an answer, the last of them its end. What it does after that holds up nobody.
 Work = Callable[[Emit], Awaitable[None]]
-
 
 # Characters in a piece after which another one begins: the messages of NATS have a limit.
 _LONGEST = 4096
@@ -40,18 +40,23 @@ class _Flow:
         else:
             self._events.append(event)
         for reader in self._readers:
-            reader.events.put_nowait(event)
+            reader.events.put_nowait(_own(event))
 
     def join(self, reader: Run) -> None:
         """Whoever comes later finds at once what was there before."""
         for event in self._events:
-            reader.events.put_nowait(event)
+            reader.events.put_nowait(_own(event))
         self._readers.add(reader)
 
     def leave(self, reader: Run) -> bool:
         """Whether nobody waits for it any more."""
         self._readers.discard(reader)
         return not (self._readers or self.over)
+
+
+def _own(event: Event) -> Event:
+    """Ids of calls are unique: two readers may keep theirs in one place."""
+    return replace(event, id=new_id()) if isinstance(event, Call) else event
 
 
 def _joined(last: Event, event: Event) -> Event | None:

@@ -115,7 +115,7 @@ async def test_an_answer_that_is_more_or_less_than_its_text_is_not_kept(
     engine: Scripted, shelf: Shelf, answer: list[Event]
 ) -> None:
     engine.answer = answer
-    assert await ask(engine, shelf) == answer
+    assert list(map(type, await ask(engine, shelf))) == list(map(type, answer))
     assert shelf.entries == {}
 
 
