@@ -13,7 +13,7 @@ from bridge.client.connection import connect
 from bridge.http import routes
 from bridge.settings import Settings
 from schemas.errors import LlmError, Unavailable
-from schemas.runtime import log
+from schemas.runtime import log, loop
 from schemas.runtime.settings import BadSettings
 
 _log = log.get("bridge")
@@ -28,7 +28,7 @@ def main() -> int:
         return 2
     log.setup(chosen.log_level, chosen.log_format)
     try:
-        asyncio.run(run(chosen))
+        loop.run(run(chosen))
     except LlmError as error:
         _log.error("stopped", reason=error.message)
         return 1
@@ -59,14 +59,14 @@ async def run(chosen: Settings) -> None:
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
     """The second signal of a kind finds its default again: it kills."""
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
 
     def once(number: signal.Signals) -> None:
-        loop.remove_signal_handler(number)
+        running.remove_signal_handler(number)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, once, number)
+        running.add_signal_handler(number, once, number)
 
 
 async def listen(chosen: Settings, nc: Client) -> web.AppRunner:
@@ -86,7 +86,7 @@ async def listen(chosen: Settings, nc: Client) -> web.AppRunner:
         raise Unavailable(
             f"Cannot listen on {where}: {error.strerror or error}; choose another port."
         ) from None
-    _log.info("listening", url=address(runner))
+    _log.info("listening", url=address(runner), loop=loop.name())
     return runner
 
 

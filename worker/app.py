@@ -16,6 +16,7 @@ from nats.errors import Error as NatsError
 from schemas import __version__
 from schemas.errors import LlmError
 from schemas.runtime import log as logs
+from schemas.runtime import loop
 from schemas.runtime.connection import connect
 from schemas.subjects import SERVICE
 from worker.engine.catalog import Catalog
@@ -33,6 +34,7 @@ from worker.transport.presence import PresenceBoard, worker_id
 from worker.transport.queue import Queue
 from worker.transport.recipes import Recipes
 from worker.transport.results import Results
+from worker.transport.runs import Runs
 
 log = logs.get("worker")
 
@@ -75,14 +77,22 @@ class Worker:
         results = Results(js)
         answers = Answers(engine, results)
         analyst = Analyst(engine, recipes, answers, Ledger(js, self._id), board, self._id)
-        chat = Chat(nc, engine, settings)
+        runs = Runs(engine, results if settings.cache_chats else None)
+        chat = Chat(nc, engine, runs, settings)
         about = {"model": model, "worker": self._id}
         service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, chat.endpoints())
         queue = Queue(nc, js, settings.slots, analyst.handle)
         mover = Mover(js, self._id)
         for part in (recipes, results, chat, service, queue, mover, board):
             await part.start()
-        log.info("worker_ready", worker=self._id, model=model, version=__version__, pid=os.getpid())
+        log.info(
+            "worker_ready",
+            worker=self._id,
+            model=model,
+            version=__version__,
+            pid=os.getpid(),
+            loop=loop.name(),
+        )
         await self._end.wait()
         await self._stop(nc, board, service, chat, queue, mover)
 
@@ -136,9 +146,9 @@ class Worker:
             self._end.set()
 
     def _catch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
+        running = asyncio.get_running_loop()
         for sign in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(sign, self._on_signal)
+            running.add_signal_handler(sign, self._on_signal)
 
     def _on_signal(self) -> None:
         if self._end.is_set():
@@ -182,7 +192,7 @@ def main() -> NoReturn:
 def _run(worker: Worker) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         try:
-            return asyncio.run(worker.run())
+            return loop.run(worker.run())
         except LlmError as error:
             log.error("worker_failed", error=error.message)
             return 1

@@ -36,6 +36,17 @@ async def restarted(nc: Client) -> None:
     await presence.unsubscribe()
 
 
+async def test_a_chat_is_not_kept_unless_somebody_wishes_for_it(house: House) -> None:
+    nc = await house.connect("operator")
+    body = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "temperature": 0}
+    replies = [await nc.request("llm.v1.chat", json.dumps(body).encode(), timeout=60) for _ in range(2)]
+    first, again = [json.loads(reply.data) for reply in replies]
+    assert first["choices"][0]["finish_reason"] == "stop"
+    assert again["choices"] == first["choices"]
+    assert again["usage"]["prompt_tokens_details"]["cached_tokens"] < again["usage"]["prompt_tokens"]
+    await nc.close()
+
+
 async def test_the_same_article_under_other_ids_is_analysed_once(house: House) -> None:
     nc = await house.connect("operator")
     js = nc.jetstream()

@@ -16,8 +16,8 @@ QUESTION: Any = [{"role": "user", "content": "What is the capital of France?"}]
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Two rows for chat, and two chats that may wait."""
-    settings = {"SLOTS": "1", "CHAT_SLOTS": "1", "MAX_WAITING": "2"}
+    """Two rows for chat, two chats that may wait, and answers that are kept."""
+    settings = {"SLOTS": "1", "CHAT_SLOTS": "1", "MAX_WAITING": "2", "CACHE_CHATS": "true"}
     with opened(
         tmp_path_factory.mktemp("small"),
         **{f"NATS_MLX_WORKER_{name}": value for name, value in settings.items()},
@@ -28,22 +28,25 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 async def test_who_comes_too_late_is_told_when_to_try_again(small: House) -> None:
     async with openai.AsyncOpenAI(base_url=f"{small.bridge_url}/v1", api_key="none", max_retries=0) as sdk:
 
-        async def ask() -> str | int:
+        async def ask(number: int) -> str | int:
+            """The seed changes nothing at this temperature, but equal requests would share a row."""
             try:
-                answer = await sdk.chat.completions.create(model="starter", messages=QUESTION, temperature=0)
+                answer = await sdk.chat.completions.create(
+                    model="starter", messages=QUESTION, temperature=0, seed=number
+                )
             except openai.RateLimitError as error:
                 assert error.code == "overloaded"
                 return int(error.response.headers["retry-after"])
             return answer.choices[0].message.content or ""
 
-        answers = await asyncio.gather(*(ask() for _ in range(12)))
+        answers = await asyncio.gather(*map(ask, range(12)))
         refused = [answer for answer in answers if isinstance(answer, int)]
         assert len(refused) == 12 - 4
         assert all(1 <= seconds <= 60 for seconds in refused)
         assert {answer for answer in answers if isinstance(answer, str)} == {
             "The capital of France is Paris."
         }
-        assert isinstance(await ask(), str), "later there is room again"
+        assert isinstance(await ask(12), str), "later there is room again"
 
 
 async def test_the_sdk_tries_again_by_itself(small: House) -> None:
@@ -55,3 +58,18 @@ async def test_the_sdk_tries_again_by_itself(small: House) -> None:
             )
         )
     assert {answer.choices[0].message.content for answer in answers} == {"The capital"}
+
+
+async def test_what_was_answered_is_not_computed_again_where_that_is_wished_for(small: House) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{small.bridge_url}/v1", api_key="none", max_retries=8) as sdk:
+        found = []
+        while (
+            not found or found[-1].usage.prompt_tokens_details.cached_tokens < found[-1].usage.prompt_tokens
+        ):
+            assert len(found) < 10, "it is kept a moment after its end"
+            found.append(
+                await sdk.chat.completions.create(model="starter", messages=QUESTION, temperature=0, seed=99)
+            )
+    first, *_, again = found
+    assert again.choices == first.choices
+    assert again.usage.completion_tokens == first.usage.completion_tokens

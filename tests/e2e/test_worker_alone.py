@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import loops
 
-def test_it_ends_while_it_waits(tmp_path: Path) -> None:
+
+@loops.BOTH
+def test_it_ends_while_it_waits(tmp_path: Path, loop: str) -> None:
     settings = {
         "NATS_URL": "nats://127.0.0.1:1",
         "NATS_MLX_WORKER_MODEL": "starter",
@@ -18,7 +21,9 @@ def test_it_ends_while_it_waits(tmp_path: Path) -> None:
     }
     worker = subprocess.Popen(
         [sys.executable, "-m", "worker"],
-        env={k: v for k, v in os.environ.items() if not k.startswith("NATS_")} | settings,
+        env={k: v for k, v in os.environ.items() if not k.startswith("NATS_")}
+        | settings
+        | loops.environment(loop, tmp_path),
         stderr=subprocess.PIPE,
         text=True,
     )

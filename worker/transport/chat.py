@@ -34,6 +34,7 @@ from worker.settings import Settings
 from worker.transport.abandon import Abandonment
 from worker.transport.micro import Endpoint
 from worker.transport.replies import Caller, PlainReply, Reply, StreamReply
+from worker.transport.runs import Runs
 
 log = logs.get("worker.chat")
 
@@ -51,7 +52,7 @@ class _Shape(msgspec.Struct):
 
 @dataclass(slots=True)
 class _Exchange:
-    """One request and where its answer goes. `run` is there while the engine has it.
+    """One request and where its answer goes. `run` is there while its answer is made.
 
     `model` is the one that the subject names, `ended` why somebody ended it from outside, be it before it ran.
     """
@@ -68,7 +69,7 @@ class _Exchange:
         return self.msg.headers or {}
 
     def end(self, error: LlmError) -> None:
-        """Have the engine drop it and the caller told why."""
+        """Have its run dropped and the caller told why."""
         self.ended = error
         if self.run is not None:
             self.run.fail(error)
@@ -77,9 +78,10 @@ class _Exchange:
 class Chat:
     """Answers `llm.v1.chat`, and `llm.v1.chat.<model>` for each name and alias of each model."""
 
-    def __init__(self, nc: Client, engine: Engine, settings: Settings) -> None:
+    def __init__(self, nc: Client, engine: Engine, runs: Runs, settings: Settings) -> None:
         self._nc = nc
         self._engine = engine
+        self._runs = runs
         self._settings = settings
         self._most = settings.slots + settings.chat_slots + settings.max_waiting
         self._abandonment = Abandonment(nc, settings.abandon_grace)
@@ -161,7 +163,7 @@ class Chat:
         work = await self._engine.prepare(request)
         if exchange.ended is not None:
             raise exchange.ended
-        async with self._engine.run(Job(exchange.job_id, "chat", work)) as run:
+        async with self._runs.run(Job(exchange.job_id, "chat", work)) as run:
             exchange.run = run
             await reply.open(work)
             done = await self._relay(run, reply)

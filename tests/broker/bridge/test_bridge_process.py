@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -19,6 +20,7 @@ from bridge.client import Client
 from bridge.client.connection import Refused, connect
 from bridge.settings import Settings
 from schemas.errors import Unavailable
+from tests import loops
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -94,8 +96,9 @@ async def test_it_is_alive_but_not_ready_while_nats_is_away(launch: Launch) -> N
     assert (await bridge.ended())[0] == 0
 
 
+@loops.BOTH
 async def test_a_running_answer_is_finished_after_sigterm(
-    launch: Launch, nats_server: str, script: Script
+    launch: Launch, nats_server: str, script: Script, loop: str, tmp_path: Path
 ) -> None:
     finish = asyncio.Event()
 
@@ -105,8 +108,10 @@ async def test_a_running_answer_is_finished_after_sigterm(
         await script.end(message)
 
     script.answer = answer
-    bridge = await launch(nats_server)
-    url = (await bridge.logged("listening"))["url"]
+    bridge = await launch(nats_server, **loops.environment(loop, tmp_path))
+    line = await bridge.logged("listening")
+    url = line["url"]
+    assert line["loop"] == loop
     await bridge.logged("nats_connected")
     async with (
         aiohttp.ClientSession(url) as http,
@@ -121,6 +126,24 @@ async def test_a_running_answer_is_finished_after_sigterm(
     assert (line["status"], line["chunks"], line["method"]) == (200, 1, "POST")
     assert (await bridge.ended())[0] == 0
     assert script.cancelled.empty()
+
+
+@loops.BOTH
+async def test_a_second_signal_kills(
+    launch: Launch, nats_server: str, script: Script, loop: str, tmp_path: Path
+) -> None:
+    bridge = await launch(nats_server, **loops.environment(loop, tmp_path))
+    url = (await bridge.logged("listening"))["url"]
+    await bridge.logged("nats_connected")
+    async with aiohttp.ClientSession(url) as http:
+        asked = asyncio.create_task(http.post("/v1/chat/completions", json={}))
+        await asyncio.wait_for(script.requests.get(), 5)
+        bridge.process.send_signal(signal.SIGTERM)
+        await bridge.logged("stopping")
+        bridge.process.send_signal(signal.SIGTERM)
+        with pytest.raises(aiohttp.ClientError):
+            await asked
+    assert (await bridge.ended())[0] == -signal.SIGTERM
 
 
 async def test_an_answer_that_outlives_the_shutdown_is_cancelled(

@@ -15,6 +15,7 @@ from worker.engine.catalog import Catalog, Entry
 from worker.engine.engine import Engine
 from worker.settings import Settings
 from worker.transport.chat import Chat
+from worker.transport.runs import Runs
 
 
 class Connection:
@@ -32,7 +33,8 @@ class Idle:
 
 @pytest.fixture
 def chat() -> Chat:
-    return Chat(cast(Client, Connection()), cast(Engine, Idle()), Settings.load())
+    engine = cast(Engine, Idle())
+    return Chat(cast(Client, Connection()), engine, Runs(engine, None), Settings.load())
 
 
 def request(model: str | None) -> ChatRequest:
