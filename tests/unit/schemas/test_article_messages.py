@@ -152,6 +152,8 @@ class TestDeadLetter:
             attempts=st.integers(0, 100),
             worker=st.text(max_size=20),
             failed_at=st.datetimes(timezones=st.just(dt.UTC)),
+            first_published=st.none() | st.datetimes(timezones=st.just(dt.UTC)),
+            replace=st.booleans(),
         )
     )
     @example(msgspec.structs.replace(LETTER, worker="12", error="1e5"))
@@ -159,7 +161,7 @@ class TestDeadLetter:
         assert DeadLetter.from_headers(over_the_wire(letter.headers())) == letter
 
     def test_other_headers_do_not_matter(self) -> None:
-        headers = LETTER.headers() | {"Nats-Msg-Id": "x", "Llm-Replace": "true"}
+        headers = LETTER.headers() | {"Nats-Msg-Id": "x", "Llm-Request-Id": "y"}
         assert DeadLetter.from_headers(headers) == LETTER
 
     @pytest.mark.parametrize("name", LETTER.headers())
