@@ -123,7 +123,8 @@ class Outcomes:
         article, hold = expected.article, self._gate.reconnect
         found = await analysis(self._nc, article.recipe, article.token, hold)
         if found is not None and (found.sequence > expected.old_analysis or not article.replace):
-            return Outcome(article.id, found.data, None, before=found.sequence <= expected.old_analysis)
+            before = expected.old_analysis > 0 and not article.replace
+            return Outcome(article.id, found.data, None, before)
         found = await dead(self._nc, article.recipe, article.token, hold)
         if found is not None and (letter := _counts(found, expected)):
             return Outcome(article.id, None, letter)

@@ -17,6 +17,8 @@ from schemas.errors import Unavailable
 
 _TIMEOUT = 5.0
 _TRIES = 3
+# The server's codes for "there is no such message".
+_GONE = {10037, 10057}
 # One batch stays far below a subscription's limits, however large the messages are.
 _BATCH, _BATCH_BYTES = 500, 8 * 1024 * 1024
 
@@ -126,7 +128,9 @@ async def api(nc: Client, name: str, body: Mapping[str, Any] | None = None) -> d
 
 async def remove(nc: Client, stream: str, sequence: int) -> None:
     """It may be gone already: then another did the same."""
-    await api(nc, f"STREAM.MSG.DELETE.{stream}", {"seq": sequence})
+    fault = (await api(nc, f"STREAM.MSG.DELETE.{stream}", {"seq": sequence})).get("error", {})
+    if fault and fault.get("err_code") not in _GONE:
+        raise Unavailable(f"NATS did not remove a message of {stream}: {fault.get('description')}.")
 
 
 async def _batch(nc: Client, stream: str, subject: str, start: int) -> list[Stored]:

@@ -11,70 +11,14 @@ from bridge.client import Client, articles, letters, outcomes, queue, stored
 from bridge.client.articles import Target
 from bridge.client.gate import Gate
 from bridge.client.letters import Wanted
-from bridge.client.outcomes import Outcome
-from bridge.publication import Line, Publication, Tally
+from bridge.publication import Line, Publication
 from schemas import streams
 from schemas.articles import DeadLetter
 from schemas.errors import LlmError
+from tests.broker.cli.publishing import PLAIN, Report, article, lines, run
 
 if TYPE_CHECKING:
     from conftest import Mover, Server
-
-PLAIN = Target()
-
-
-class Report:
-    """Remembers everything."""
-
-    def __init__(self) -> None:
-        self.refused: list[tuple[str, str | None]] = []
-        self.sequences: list[int | None] = []
-        self.outcomes: list[Outcome] = []
-        self.waits: list[str] = []
-        self.first_wait = asyncio.Event()
-        self.left: list[str] = []
-        self.rest: str | None = None
-        self.end: LlmError | None = None
-
-    def bad(self, line: Line, error: LlmError) -> None:
-        self.refused.append((line.where, error.param))
-
-    def published(self, article: articles.Outgoing, sequence: int | None) -> None:
-        self.sequences.append(sequence)
-
-    def outcome(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-
-    def full(self, why: str) -> None:
-        self.waits.append(why)
-        self.first_wait.set()
-
-    def unsent(self, line: Line) -> None:
-        self.left.append(line.where)
-
-    def unread(self, line: Line) -> None:
-        self.rest = line.where
-
-    def gave_up(self, error: LlmError) -> None:
-        assert self.end is None
-        self.end = error
-
-
-def article(key: str, **fields: object) -> bytes:
-    return json.dumps({"id": key, "title": f"title {key}", "body": "b"} | fields).encode()
-
-
-async def lines(*texts: bytes) -> AsyncGenerator[Line]:
-    for number, text in enumerate(texts, 1):
-        yield Line(f"f:{number}", text)
-
-
-async def run(nc: Client, *texts: bytes, wait: bool = True, target: Target = PLAIN) -> tuple[Tally, Report]:
-    report = Report()
-    publication = Publication(nc, target, report)
-    async with asyncio.timeout(30):
-        await (publication.publish_and_wait if wait else publication.publish)(lines(*texts))
-    return publication.tally, report
 
 
 async def test_each_article_gets_its_analysis(server: Server, moving: Mover, publisher: Client) -> None:
@@ -124,9 +68,13 @@ async def test_what_waits_already_is_no_error(mover: Mover, publisher: Client) -
 
 async def test_what_waited_already_is_waited_for(mover: Mover, publisher: Client) -> None:
     await run(publisher, article("a"), wait=False)
-    waiting = asyncio.create_task(run(publisher, article("a")))
+    report = Report()
+    publication = Publication(publisher, PLAIN, report)
+    waiting = asyncio.create_task(publication.publish_and_wait(lines(article("a"))))
+    await asyncio.wait_for(report.first_sent.wait(), 10)
     async with mover.at_work():
-        tally, _ = await waiting
+        await waiting
+    tally = publication.tally
     assert (tally.waited, tally.done, mover.taken) == (1, 1, ["articles.norm.coin.a"])
 
 
