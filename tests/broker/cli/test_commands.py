@@ -160,6 +160,8 @@ async def test_chat_without_a_worker_is_one_clear_line(command: Command, mover: 
         ["publish", "/nowhere/a.jsonl"],
         ["publish", "-", "--lane", "slow"],
         ["results", "a", "--follow"],
+        ["chat", ""],
+        ["chat"],
         ["nonsense"],
     ],
 )
