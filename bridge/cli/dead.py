@@ -21,7 +21,7 @@ from schemas.errors import BadRequest, NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: articles that ended without an analysis.")
 
-_Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Or --all.", show_default=False)]
+_Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Or --all.", show_default=False)]
 _All = Annotated[bool, typer.Option("--all", help="All that --recipe and --reason leave.")]
 _Recipe = Annotated[str | None, typer.Option(help="Of this recipe only.")]
 _Reason = Annotated[str | None, typer.Option(help="That died for this reason only, as `ls` shows it.")]

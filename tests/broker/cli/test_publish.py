@@ -201,3 +201,17 @@ async def test_an_article_survives_that_the_server_goes_away(mover: Mover, publi
     assert (publication.tally.published, publication.tally.waited) == (60, 0)  # what was sent twice is known
     info = await mover.nc.jetstream().stream_info("ARTICLES")
     assert info.state.messages == 60
+
+
+async def test_texts_are_not_kept_while_their_outcomes_are_awaited(mover: Mover, publisher: Client) -> None:
+    """A file of gigabytes may be outstanding; only what may have to go again is kept."""
+    waiting = outcomes.Outcomes(publisher, Gate(print))
+    sent = articles.prepare(article("a"), PLAIN)
+    for expected in (
+        outcomes.Expected(sent, 1),
+        outcomes.Expected(sent, 1, old_dead=3),
+        outcomes.Expected(sent, None, old_analysis=3),
+        outcomes.Expected(sent, None, old_dead=3),
+    ):
+        waiting.add(expected)
+    assert [bool(one.article.payload) for one in waiting._waiting] == [False, False, False, True]
