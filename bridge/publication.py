@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from bridge.client import Client, articles
 from bridge.client.articles import Outgoing, Target
+from bridge.client.gate import Gate, GaveUp
 from bridge.client.outcomes import Outcome, Outcomes, send
 from schemas.errors import BadRequest, LlmError, TooLarge
 
@@ -24,13 +26,16 @@ class Line(NamedTuple):
 
 @dataclass
 class Tally:
-    """How far it is."""
+    """How far it is. `before`: so many of `done` were analysed before they were published this time."""
 
     published: int = 0
     waited: int = 0
     bad: int = 0
+    unsent: int = 0
     done: int = 0
+    before: int = 0
     dead: int = 0
+    gave_up: bool = False
 
     @property
     def open(self) -> int:
@@ -38,7 +43,7 @@ class Tally:
 
     @property
     def failed(self) -> bool:
-        return bool(self.bad or self.dead)
+        return bool(self.bad or self.dead or self.gave_up)
 
 
 class Report(Protocol):
@@ -50,42 +55,71 @@ class Report(Protocol):
 
     def outcome(self, outcome: Outcome) -> None: ...
 
-    def full(self, why: str) -> None: ...
+    def full(self, why: str) -> None:
+        """Nothing gets through at the moment."""
+
+    def unsent(self, line: Line) -> None:
+        """A line that was given up."""
+
+    def unread(self, line: Line) -> None:
+        """What follows this line was not even read."""
+
+    def gave_up(self, error: LlmError) -> None: ...
 
 
 class Publication:
-    """One run over some lines."""
+    """One run over some lines. `give_up`: seconds without any progress after which it ends."""
 
-    def __init__(self, nc: Client, target: Target, report: Report) -> None:
+    def __init__(self, nc: Client, target: Target, report: Report, give_up: float | None = None) -> None:
         self.tally = Tally()
         self._nc = nc
         self._target = target
         self._report = report
+        self._gate = Gate(report.full, give_up)
         self._free = asyncio.Semaphore(_IN_FLIGHT)
+        self._reading: asyncio.Task[None] | None = None
+        self._newest: Line | None = None
 
-    async def publish(self, lines: AsyncIterator[Line]) -> None:
-        """Until the server has stored each good line."""
+    async def publish(self, lines: AsyncGenerator[Line]) -> None:
+        """Until the server has stored each good line, or it is given up."""
         await self._send_all(lines, None)
 
-    async def publish_and_wait(self, lines: AsyncIterator[Line]) -> None:
+    async def publish_and_wait(self, lines: AsyncGenerator[Line]) -> None:
         """Until each good line has its analysis or its dead letter; they come while others still go."""
-        outcomes = Outcomes(self._nc, self._report.full)
+        outcomes = Outcomes(self._nc, self._gate)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._send_all(lines, outcomes))
-            async for outcome in outcomes:
-                self.tally.done += outcome.dead is None
-                self.tally.dead += outcome.dead is not None
-                self._report.outcome(outcome)
+            try:
+                async for outcome in outcomes:
+                    self.tally.done += outcome.dead is None
+                    self.tally.before += outcome.before
+                    self.tally.dead += outcome.dead is not None
+                    self._report.outcome(outcome)
+            except GaveUp as error:
+                self._give_up(error)
 
-    async def _send_all(self, lines: AsyncIterator[Line], outcomes: Outcomes | None) -> None:
+    async def _send_all(self, lines: AsyncGenerator[Line], outcomes: Outcomes | None) -> None:
         async with asyncio.TaskGroup() as tasks:
-            async for line in lines:
-                await self._free.acquire()
-                tasks.create_task(self._send(line, outcomes)).add_done_callback(
-                    lambda _: self._free.release()
-                )
+            # A task of its own: who gave up must not wait for a pipe that says nothing more.
+            self._reading = tasks.create_task(self._read(tasks, lines, outcomes))
+        if self._reading.cancelled() and self._newest is not None:
+            self._report.unread(self._newest)
         if outcomes is not None:
             outcomes.close()
+
+    async def _read(
+        self, tasks: asyncio.TaskGroup, lines: AsyncGenerator[Line], outcomes: Outcomes | None
+    ) -> None:
+        async with contextlib.aclosing(lines):
+            async for line in lines:
+                self._newest = line
+                try:
+                    await self._free.acquire()
+                except asyncio.CancelledError:
+                    self._unsent(line)
+                    raise
+                sending = tasks.create_task(self._send(line, outcomes))
+                sending.add_done_callback(lambda _: self._free.release())
 
     async def _send(self, line: Line, outcomes: Outcomes | None) -> None:
         try:
@@ -95,13 +129,29 @@ class Publication:
             self.tally.bad += 1
             self._report.bad(line, error)
             return
+        except GaveUp as error:
+            self._unsent(line)
+            self._give_up(error)
+            return
         self.tally.published += sequence is not None
         self.tally.waited += sequence is None
         self._report.published(article, sequence)
 
     async def _hand_over(self, article: Outgoing, outcomes: Outcomes | None) -> int | None:
         if outcomes is None:
-            return await articles.publish(self._nc, article, self._report.full)
-        expected = await send(self._nc, article, self._report.full)
+            return await articles.publish(self._nc, article, self._gate)
+        expected = await send(self._nc, article, self._gate)
         outcomes.add(expected)
         return expected.sequence
+
+    def _unsent(self, line: Line) -> None:
+        self.tally.unsent += 1
+        self._report.unsent(line)
+
+    def _give_up(self, error: GaveUp) -> None:
+        """Said once; what is under way ends at the gate by itself."""
+        if self._reading is not None:
+            self._reading.cancel()
+        if not self.tally.gave_up:
+            self.tally.gave_up = True
+            self._report.gave_up(error)

@@ -96,11 +96,68 @@ class CachedAnswer(msgspec.Struct, frozen=True):
     created: dt.datetime
 
 
+# Why an article is dead that no worker lived to report: it may have killed them.
+MAX_DELIVERIES = "max_deliveries"
+
+
+class Earlier(msgspec.Struct, frozen=True, kw_only=True):
+    """What an article that died and was sent again brings along of its earlier life, as headers.
+
+    The server counts its deliveries from 1 again; all that people read counts on.
+    """
+
+    attempts: int = 0
+    reason: str | None = None
+    first_published: dt.datetime | None = None
+
+    @property
+    def killed(self) -> bool:
+        """Whether it may have killed its workers: then it runs alone from its first delivery on."""
+        return self.reason == MAX_DELIVERIES
+
+    def headers(self) -> dict[str, str]:
+        """The most important first: a large article may have room for some only."""
+        headers = {subjects.EARLIER_ATTEMPTS: str(self.attempts)}
+        if self.reason is not None:
+            headers[subjects.EARLIER_REASON] = _line(self.reason)
+        if self.first_published is not None:
+            headers[subjects.FIRST_PUBLISHED] = str(msgspec.to_builtins(self.first_published))
+        return headers
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str] | None) -> Earlier:
+        """Whoever publishes may write these: what cannot be read counts as not there."""
+        found = headers or {}
+        attempts = found.get(subjects.EARLIER_ATTEMPTS, "")
+        reason = found.get(subjects.EARLIER_REASON)
+        return cls(
+            attempts=int(attempts) if _COUNT.fullmatch(attempts) else 0,
+            reason=urllib.parse.unquote(reason) if reason else None,
+            first_published=_moment(found.get(subjects.FIRST_PUBLISHED)),
+        )
+
+
+def wants_replacement(headers: Mapping[str, str] | None) -> bool:
+    """Whether the article asks for a new analysis of what may have one."""
+    return (headers or {}).get(subjects.REPLACE, "").lower() == "true"
+
+
+_COUNT = re.compile(r"[0-9]{1,6}")
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    try:
+        return msgspec.convert(text, _Moment | None)
+    except msgspec.ValidationError:
+        return None
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """Why an article ended without an analysis.
 
     It travels as headers, the original payload beside it byte for byte: a payload that needs escapes
-    would outgrow the server's 1 MB inside JSON, and sending it again is a plain publish.
+    would outgrow the server's 1 MB inside JSON, and sending it again is a plain publish. `attempts` are those
+    of all its lives, `sequence` that of the last one.
     """
 
     subject: str
@@ -111,10 +168,18 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     worker: str
     failed_at: dt.datetime
+    first_published: dt.datetime | None = None
+    replace: bool = False
 
     def headers(self) -> dict[str, str]:
         values = msgspec.to_builtins(self, str_keys=True)
-        return {_header(name): _line(str(value)) for name, value in values.items()}
+        values["replace"] = "true" if self.replace else None
+        return {_header(name): _line(str(value)) for name, value in values.items() if value is not None}
+
+    @property
+    def earlier(self) -> Earlier:
+        """What goes along when the article is sent again."""
+        return Earlier(attempts=self.attempts, reason=self.reason, first_published=self.first_published)
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> DeadLetter:

@@ -12,6 +12,7 @@ from bridge.bench import texts
 from bridge.bench.say import Say
 from bridge.client import Client, articles
 from bridge.client.articles import Outgoing, Target
+from bridge.client.gate import Gate
 from bridge.client.watch import endings
 from schemas.articles import Analysis, Article
 from schemas.codec import decode
@@ -58,5 +59,6 @@ async def run(nc: Client, some: Sequence[Article], say: Say) -> Passed:
 
 
 async def publish(nc: Client, ready: Sequence[Outgoing], say: Say) -> None:
+    gate = Gate(say.line)
     for at in range(0, len(ready), _IN_FLIGHT):
-        await asyncio.gather(*(articles.publish(nc, one, say.line) for one in ready[at : at + _IN_FLIGHT]))
+        await asyncio.gather(*(articles.publish(nc, one, gate) for one in ready[at : at + _IN_FLIGHT]))

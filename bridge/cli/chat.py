@@ -34,16 +34,18 @@ def chat(
 
 
 async def _chat(prompt: str | None, model: str | None, system: str | None) -> None:
+    if prompt is None and not sys.stdin.isatty():
+        piped = [line async for line in lines.of_descriptor(sys.stdin.fileno())]
+        prompt = b"\n".join(piped).decode(errors="replace")
+    if prompt is not None and not prompt.strip():
+        raise typer.BadParameter("the prompt is empty: there is nothing to ask")
     history: list[_Message] = [{"role": "system", "content": system}] if system else []
     async with connected("publisher") as nc:
         talk = _Talk(nc, model, history)
         if prompt is not None:
             await talk.ask(prompt)
-        elif sys.stdin.isatty():
-            await _converse(talk)
         else:
-            read = [line async for line in lines.of_descriptor(sys.stdin.fileno())]
-            await talk.ask(b"\n".join(read).decode(errors="replace"))
+            await _converse(talk)
 
 
 async def _converse(talk: _Talk) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
 from bridge.publication import Line
+from schemas import streams
 from schemas.errors import BadRequest
 
 _CHUNK = 256 * 1024
+# More than any article may have, so that it is refused for its size; a file that is no JSON Lines is one such.
+_LONGEST = 2 * streams.ARTICLES.max_msg_size
 _BOM = b"\xef\xbb\xbf"
 
 
-async def of_files(files: Iterable[Path]) -> AsyncIterator[Line]:
+async def of_files(files: Iterable[Path]) -> AsyncGenerator[Line]:
     """Each line that is not blank; `-` is stdin."""
     for file in files:
         stdin = file == Path("-")
@@ -30,22 +33,22 @@ async def of_files(files: Iterable[Path]) -> AsyncIterator[Line]:
                 os.close(descriptor)
 
 
-async def of_descriptor(descriptor: int) -> AsyncIterator[bytes]:
-    """Lines without their ends, as they come."""
-    parts: list[bytes] = []
+async def of_descriptor(descriptor: int, longest: int = sys.maxsize) -> AsyncGenerator[bytes]:
+    """Lines without their ends, as they come. Of one beyond `longest` bytes, the rest is dropped."""
+    line = bytearray()
     while chunk := await _read(descriptor):
         first, *others = chunk.split(b"\n")
-        parts.append(first)
+        line += first[: longest - len(line)]
         for other in others:
-            yield b"".join(parts)
-            parts = [other]
-    if any(parts):
-        yield b"".join(parts)
+            yield bytes(line)
+            line = bytearray(other[:longest])
+    if line:
+        yield bytes(line)
 
 
-async def _numbered(name: str, descriptor: int) -> AsyncIterator[Line]:
+async def _numbered(name: str, descriptor: int) -> AsyncGenerator[Line]:
     number = 0
-    async for raw in of_descriptor(descriptor):
+    async for raw in of_descriptor(descriptor, _LONGEST):
         number += 1
         text = raw.removeprefix(_BOM) if number == 1 else raw
         if text.strip():

@@ -10,7 +10,7 @@ import typer
 
 from bridge.cli import tables
 from bridge.cli.access import connected
-from bridge.cli.output import json_line, note, out, say
+from bridge.cli.output import json_line, note, say
 from bridge.client import outcomes, stored
 from schemas import streams, subjects
 from schemas.articles import Analysis, DeadLetter
@@ -33,16 +33,17 @@ def results(
 
 
 async def _by_id(ids: list[str], recipe: str, as_json: bool) -> int:
-    found = []
+    shown = _Shown(as_json)
     async with connected("publisher") as nc:
         for key in ids:
             token = subjects.id_token(key)
             one = await outcomes.analysis(nc, recipe, token)
-            found += [one.data] if one else []
-            if one is None:
+            if one is not None:
+                shown.add(one.data)
+            else:
                 note(f"{key}: {_why(await outcomes.dead(nc, recipe, token))}")
-    _show(found, as_json)
-    return 0 if len(found) == len(ids) else 1
+    shown.end()
+    return 0 if shown.count == len(ids) else 1
 
 
 def _why(letter: stored.Stored | None) -> str:
@@ -55,15 +56,11 @@ def _why(letter: stored.Stored | None) -> str:
 
 
 async def _all(recipe: str, as_json: bool) -> None:
-    found = []
+    shown = _Shown(as_json)
     async with connected("operator") as nc:
         async for one in stored.read(nc, streams.ANALYSES.name, subjects.analysis(recipe, "*")):
-            if as_json:
-                json_line(msgspec.Raw(one.data))
-            else:
-                found.append(one.data)
-    if not as_json:
-        _show(found, as_json)
+            shown.add(one.data)
+    shown.end()
 
 
 async def _feed(recipe: str, as_json: bool) -> None:
@@ -75,11 +72,22 @@ async def _feed(recipe: str, as_json: bool) -> None:
                 say(" ".join(tables.line(decode(Analysis, one.data)).split("\n")))
 
 
-def _show(found: list[bytes], as_json: bool) -> None:
-    if as_json:
-        for data in found:
+class _Shown:
+    """For people or for programs, each as it comes: there may be months of them."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.count = 0
+        self._as_json = as_json
+        self._table = tables.Analyses()
+
+    def add(self, data: bytes) -> None:
+        self.count += 1
+        if self._as_json:
             json_line(msgspec.Raw(data))
-    elif found:
-        out.print(tables.analyses(decode(Analysis, data) for data in found))
-    else:
-        note("no analyses")
+        else:
+            self._table.add(decode(Analysis, data))
+
+    def end(self) -> None:
+        self._table.flush()
+        if not (self.count or self._as_json):
+            note("no analyses")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from bridge.cli.listing import Column, Listing
 from bridge.cli.output import plain
 from schemas.articles import Analysis
 
 # What people want to see of the recipe that ships; any other recipe shows the fields that it has.
 _COIN = ("sentiment", "coins", "importance", "summary")
 _WIDTHS = {"sentiment": 9, "coins": 12, "importance": 10}
-_ID_WIDTH = 18
 
 
 def columns(result: Any) -> list[str]:
@@ -22,19 +21,25 @@ def columns(result: Any) -> list[str]:
     return [name for name in _COIN if name in names] or names
 
 
-def analyses(rows: Iterable[Analysis]) -> Table:
-    """One line each; what does not fit is shortened."""
-    rows = list(rows)
-    names = list(dict.fromkeys(name for row in rows for name in columns(row.result)))
-    built = table("id", *names)
-    built.columns[0].max_width = _ID_WIDTH
-    for column, name in zip(built.columns[1:], names, strict=True):
-        column.max_width = _WIDTHS.get(name)
-        column.ratio = None if name in _WIDTHS else 1
-    for row in rows:
+class Analyses:
+    """A list of them, printed as they come; the recipe's fields are its columns. Call flush() at the end."""
+
+    def __init__(self) -> None:
+        self._listing: Listing | None = None
+        self._names: list[str] = []
+
+    def add(self, row: Analysis) -> None:
+        names = columns(row.result)
+        if self._listing is None or not set(names) <= set(self._names):
+            self.flush()
+            self._listing = Listing(Column("id"), *(Column(name, _WIDTHS.get(name)) for name in names))
+            self._names = names
         result = row.result if isinstance(row.result, dict) else {}
-        add(built, row.id, *(cell(result.get(name, "")) for name in names))
-    return built
+        self._listing.add(row.id, *(cell(result.get(name, "")) for name in self._names))
+
+    def flush(self) -> None:
+        if self._listing is not None:
+            self._listing.flush()
 
 
 def line(row: Analysis) -> str:

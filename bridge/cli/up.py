@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bridge.cli import tables
-from bridge.cli.output import Progress, note, out
+from bridge.cli.output import Progress, note
 from bridge.cli.publish import Lines, summary
 from bridge.client.articles import Target
 from bridge.client.connection import connect
@@ -92,12 +92,15 @@ async def _show_samples(ready: Ready) -> int:
             await publication.publish_and_wait(_lines())
     finally:
         await nc.close()
-    out.print(tables.analyses(sorted(report.rows, key=lambda row: row.id)))
+    table = tables.Analyses()
+    for row in sorted(report.rows, key=lambda row: row.id):
+        table.add(row)
+    table.flush()
     note(summary(publication.tally, True, time.monotonic() - started))
     return 0 if report.rows and not publication.tally.failed else 1
 
 
-async def _lines() -> AsyncIterator[Line]:
+async def _lines() -> AsyncGenerator[Line]:
     for number, text in enumerate(_SAMPLES.read_bytes().splitlines(), 1):
         yield Line(f"articles.jsonl:{number}", text)
 

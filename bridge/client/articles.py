@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+import uuid
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 from nats.aio.client import Client
 
 from bridge.client import stored
+from bridge.client.gate import Gate, GaveUp
 from schemas import streams, subjects
 from schemas.articles import article_id, decode_article
 from schemas.errors import BadRequest, LlmError, TooLarge, Unavailable
 from schemas.subjects import Lane
 
+# The server's codes: a limit of the stream; none of its memory or disk left, for it or for the account.
 _STORE_FAILED = 10077
-_FULL_CODES = {_STORE_FAILED, 10023, 10047}
+_FULL_CODES = {_STORE_FAILED, 10002, 10023, 10028, 10047}
 _TOO_LARGE = 10054
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
+_UNAVAILABLE = 503
+_MSG_ID = "Nats-Msg-Id"
 
 
 class Target(NamedTuple):
@@ -37,7 +40,7 @@ class Outgoing(NamedTuple):
     recipe: str
     subject: str
     payload: bytes
-    headers: dict[str, str]
+    headers: Mapping[str, str]
 
     @property
     def replace(self) -> bool:
@@ -58,49 +61,82 @@ class _Answer(msgspec.Struct, frozen=True):
 
 def prepare(line: bytes, target: Target) -> Outgoing:
     """One article of a file. Raises BadRequest naming the field, or TooLarge."""
-    article = decode_article(line)
+    payload = line.strip()
+    if len(payload) > streams.ARTICLES.max_msg_size:
+        raise _too_large(payload)
+    article = decode_article(payload)
     key = article_id(article)
-    return outgoing(key, subjects.id_token(key), line.strip(), target)
+    return outgoing(key, subjects.id_token(key), payload, target)
 
 
 def outgoing(key: str, token: str, payload: bytes, target: Target) -> Outgoing:
     if not subjects.is_token(target.recipe):
         raise BadRequest(f"`{target.recipe}` cannot be a recipe's name.", param="recipe")
     headers = {subjects.REPLACE: "true"} if target.replace else {}
-    if len(payload) + _wire_size(headers) > streams.ARTICLES.max_msg_size:
-        raise TooLarge(
-            f"The article has {len(payload):,} bytes; {streams.ARTICLES.max_msg_size:,} with its headers "
-            "are the most: shorten its body.",
-            param="body",
-        )
+    if not fits(payload, headers):
+        raise _too_large(payload)
     subject = subjects.article(target.lane, target.recipe, token)
     return Outgoing(key, token, target.recipe, subject, payload, headers)
 
 
-def _wire_size(headers: dict[str, str]) -> int:
+def _too_large(payload: bytes) -> TooLarge:
+    return TooLarge(
+        f"The article has {len(payload):,} bytes or more; {streams.ARTICLES.max_msg_size:,} with its headers "
+        "are the most: shorten its body.",
+        param="body",
+    )
+
+
+def fits(payload: bytes, headers: Mapping[str, str]) -> bool:
+    """Whether the queue takes it with these headers and the one that publish() adds."""
+    return len(payload) + _wire_size(_with_id(headers)) <= streams.ARTICLES.max_msg_size
+
+
+def _with_id(headers: Mapping[str, str]) -> dict[str, str]:
+    return dict(headers) | {_MSG_ID: uuid.uuid4().hex}
+
+
+def _wire_size(headers: Mapping[str, str]) -> int:
     """The bytes of headers on the wire: their version line, one line each, and an empty one."""
-    return 12 + sum(len(name) + len(value) + 4 for name, value in headers.items()) if headers else 0
+    return 12 + sum(len(name) + len(value) + 4 for name, value in headers.items())
 
 
-async def publish(nc: Client, article: Outgoing, full: Callable[[str], None]) -> int | None:
+async def publish(nc: Client, article: Outgoing, gate: Gate) -> int | None:
     """Its sequence on the queue, or None when the same article waits there already.
 
-    A full queue is waited for; `full` hears of each wait. No message id is sent: an article that was
-    answered may come again, and costs nothing.
+    A full queue and an absent server are waited for at the gate. Raises GaveUp. The message id is of this
+    call alone: it keeps what has to be sent twice from being stored twice, and an article that was answered
+    may still come again.
     """
-    wait = _FIRST_WAIT
+    headers = _with_id(article.headers)
+    if not fits(article.payload, article.headers):
+        headers = dict(article.headers)  # a dead letter's original, which others published without an id
     while True:
-        reply = await stored.request(nc, article.subject, article.payload, article.headers)
-        answer = msgspec.json.decode(reply.data, type=_Answer)
-        if answer.error is None:
-            return answer.seq
-        if _waits_already(answer.error):
-            return None
-        if answer.error.err_code not in _FULL_CODES:
+        answer = await _ask(nc, article, headers, gate)
+        if answer.error is None or _waits_already(answer.error):
+            gate.moved()
+            return None if answer.error else answer.seq
+        if answer.error.err_code in _FULL_CODES:
+            await gate.hold(f"the queue is full ({answer.error.description})")
+        elif answer.error.code == _UNAVAILABLE:
+            await gate.hold(f"the queue is not available ({answer.error.description})")
+        else:
             raise _refusal(answer.error)
-        full(f"the queue is full ({answer.error.description}); trying again in {wait:g} s")
-        await asyncio.sleep(wait)
-        wait = min(wait * 2, _LONGEST_WAIT)
+
+
+async def _ask(nc: Client, article: Outgoing, headers: Mapping[str, str], gate: Gate) -> _Answer:
+    """The server's answer. Raises Unavailable when it gives none and never gave one."""
+    while True:
+        try:
+            reply = await stored.request(nc, article.subject, article.payload, headers, gate.reconnect)
+            return msgspec.json.decode(reply.data, type=_Answer)
+        except GaveUp:
+            raise
+        except Unavailable:
+            if nc.is_closed or not gate.passed:
+                raise
+            # It did take articles: a full disk ends JetStream, and a restart takes its time.
+            await gate.hold("the queue does not answer")
 
 
 def _waits_already(fault: _Answer.Fault) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple
+from collections.abc import AsyncGenerator
+from typing import Literal, NamedTuple
 
 from nats.aio.client import Client
 
 from bridge.client import outcomes, stored
-from bridge.client.articles import Outgoing, publish
+from bridge.client.articles import Outgoing, fits, publish
+from bridge.client.gate import Gate
 from bridge.client.stored import Stored
 from schemas import streams, subjects
 from schemas.articles import DeadLetter
@@ -25,31 +26,82 @@ class Letter(NamedTuple):
     payload: bytes
 
 
-async def every(nc: Client, recipe: str | None) -> AsyncIterator[Letter]:
-    """All of them, oldest first."""
-    async for found in stored.read(nc, streams.DEAD.name, subjects.dead("*", recipe or "*", "*")):
-        yield _letter(found)
+class Wanted(NamedTuple):
+    """Which letters are meant; None is any."""
+
+    recipe: str | None = None
+    reason: str | None = None
+
+    def takes(self, letter: Letter) -> bool:
+        return self.reason is None or (letter.letter is not None and letter.letter.reason == self.reason)
+
+    def subject(self, of: str = "*") -> str:
+        return subjects.dead("*", self.recipe or "*", of)
 
 
-async def find(nc: Client, recipe: str, key: str) -> Letter:
-    """The one of an article. Raises NotFound."""
-    found = await outcomes.dead(nc, recipe, subjects.id_token(key))
-    if found is None:
-        raise NotFound(
-            f"There is no dead letter of `{key}` for the recipe `{recipe}`; `--recipe` names another."
+async def every(nc: Client, wanted: Wanted) -> AsyncGenerator[Letter]:
+    """Those that are there now, oldest first: one that is sent again may die again meanwhile, and is a new one."""
+    end = await stored.newest(nc, streams.DEAD.name)
+    async for found in stored.read(nc, streams.DEAD.name, wanted.subject(), end=end):
+        if wanted.takes(letter := _letter(found)):
+            yield letter
+
+
+async def find(nc: Client, wanted: Wanted, key: str) -> Letter:
+    """The one of an article. Raises NotFound; and BadRequest when several recipes have one."""
+    place = wanted.subject(subjects.id_token(key))
+    found = [_letter(one) async for one in stored.read(nc, streams.DEAD.name, place)]
+    fit = [one for one in found if wanted.takes(one)]
+    if len(fit) > 1:
+        recipes = ", ".join(sorted(one.recipe for one in fit))
+        raise BadRequest(
+            f"`{key}` is dead for several recipes ({recipes}): say with `--recipe` which is meant."
         )
-    return _letter(found)
+    if not fit:
+        of = f" of the recipe `{wanted.recipe}`" if wanted.recipe else ""
+        why = f" with the reason `{wanted.reason}`" if wanted.reason else ""
+        raise NotFound(f"There is no dead letter of `{key}`{of}{why}.")
+    return fit[0]
 
 
-async def retry(nc: Client, letter: Letter, full: Callable[[str], None]) -> bool:
-    """Publish the original again, then remove the letter; False when the same article waits already."""
+Fate = Literal["sent again", "waits already", "analysed already", "not let go yet"]
+
+
+async def retry(nc: Client, letter: Letter, gate: Gate) -> Fate:
+    """Publish the original again, then remove its letter: whatever dies in between, one of the two is there.
+
+    Who repeats it then sends nothing twice. "not let go yet": the letter stays, for whoever wrote it may not
+    have taken its original off the queue so far.
+    """
     if letter.letter is None:
         raise BadRequest(f"What lies in DEAD as `{letter.id}` is not a dead letter: remove it.")
-    subject = letter.letter.subject
-    article = Outgoing(letter.id, letter.id, letter.recipe, subject, letter.payload, {})
-    sequence = await publish(nc, article, full)
-    await remove(nc, letter)
-    return sequence is not None
+    fate = await _send(nc, letter, letter.letter, gate)
+    if fate != "not let go yet":
+        await remove(nc, letter)
+    return fate
+
+
+async def _send(nc: Client, letter: Letter, why: DeadLetter, gate: Gate) -> Fate:
+    if not why.replace and await outcomes.analysis(nc, letter.recipe, letter.id) is not None:
+        return "analysed already"  # by an earlier retry that did not live to remove the letter
+    article = Outgoing(
+        letter.id, letter.id, letter.recipe, why.subject, letter.payload, _headers(letter, why)
+    )
+    while await publish(nc, article, gate) is None:
+        waiting = await stored.last(nc, streams.ARTICLES.name, why.subject)
+        if waiting is not None:
+            return "not let go yet" if waiting.sequence == why.sequence else "waits already"
+        # What was in the way has gone in this moment.
+    return "sent again"
+
+
+def _headers(letter: Letter, why: DeadLetter) -> dict[str, str]:
+    """The wish for a new analysis, and of the earlier life what there is room for."""
+    headers = {subjects.REPLACE: "true"} if why.replace else {}
+    for name, value in why.earlier.headers().items():
+        if fits(letter.payload, headers | {name: value}):
+            headers[name] = value
+    return headers
 
 
 async def remove(nc: Client, letter: Letter) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,8 +17,14 @@ from schemas.errors import Unavailable
 
 _TIMEOUT = 5.0
 _TRIES = 3
+# The server's codes for "there is no such message".
+_GONE = {10037, 10057}
 # One batch stays far below a subscription's limits, however large the messages are.
 _BATCH, _BATCH_BYTES = 500, 8 * 1024 * 1024
+
+
+# Waits for a connection; it hears why.
+Hold = Callable[[str], Awaitable[None]]
 
 
 class Stored(NamedTuple):
@@ -30,15 +36,27 @@ class Stored(NamedTuple):
     data: bytes
 
 
+async def patiently(_: str) -> None:
+    await asyncio.sleep(1)
+
+
 async def request(
-    nc: Client, subject: str, payload: bytes = b"", headers: dict[str, str] | None = None
+    nc: Client,
+    subject: str,
+    payload: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    hold: Hold = patiently,
 ) -> Msg:
     """Ask until there is an answer. Raises Unavailable when a server that is there gives none.
 
-    A lost connection is waited for: what comes through here may safely be asked twice.
+    A lost connection is waited for with `hold`: what comes through here may safely be asked twice.
     """
     failures = 0
     while True:
+        if not (nc.is_connected or nc.is_closed):
+            # nats-py would keep what is sent now, and send it in a heap later.
+            await hold("there is no connection to NATS")
+            continue
         try:
             # A copy: nats-py adds to the headers it is given.
             return await nc.request(subject, payload, timeout=_TIMEOUT, headers=dict(headers or {}) or None)
@@ -63,21 +81,33 @@ def _no_answer(subject: str, error: Exception) -> Unavailable:
     )
 
 
-async def last(nc: Client, stream: str, subject: str) -> Stored | None:
+async def last(nc: Client, stream: str, subject: str, hold: Hold = patiently) -> Stored | None:
     """The newest message of one subject, as the publisher may read it."""
-    reply = await request(nc, f"$JS.API.DIRECT.GET.{stream}.{subject}")
+    reply = await request(nc, f"$JS.API.DIRECT.GET.{stream}.{subject}", hold=hold)
     return _stored(reply)
 
 
-async def read(nc: Client, stream: str, subject: str, start: int = 1) -> AsyncIterator[Stored]:
-    """Each message that matches, from sequence `start` on, until there is none left."""
-    while True:
+async def read(
+    nc: Client, stream: str, subject: str, start: int = 1, end: int | None = None
+) -> AsyncIterator[Stored]:
+    """Each message that matches, from sequence `start` up to `end`, or until there is none left."""
+    while end is None or start <= end:
         batch = await _batch(nc, stream, subject, start)
         for message in batch:
+            if end is not None and message.sequence > end:
+                return
             yield message
         if len(batch) == 0:
             return
         start = batch[-1].sequence + 1
+
+
+async def newest(nc: Client, stream: str) -> int:
+    """The sequence of the last message that the stream was ever given."""
+    answer = await api(nc, f"STREAM.INFO.{stream}")
+    if "error" in answer:
+        raise _no_answer(stream, nats.errors.NoRespondersError())
+    return int(answer["state"]["last_seq"])
 
 
 async def follow(nc: Client, stream: str, subject: str, start: int = 1) -> AsyncIterator[Stored]:
@@ -98,7 +128,9 @@ async def api(nc: Client, name: str, body: Mapping[str, Any] | None = None) -> d
 
 async def remove(nc: Client, stream: str, sequence: int) -> None:
     """It may be gone already: then another did the same."""
-    await api(nc, f"STREAM.MSG.DELETE.{stream}", {"seq": sequence})
+    fault = (await api(nc, f"STREAM.MSG.DELETE.{stream}", {"seq": sequence})).get("error", {})
+    if fault and fault.get("err_code") not in _GONE:
+        raise Unavailable(f"NATS did not remove a message of {stream}: {fault.get('description')}.")
 
 
 async def _batch(nc: Client, stream: str, subject: str, start: int) -> list[Stored]:

@@ -18,32 +18,59 @@ class Guard:
     """The handle that `up` has of its guard. `keep` is a descriptor that stays open until the guard ends."""
 
     def __init__(self, keep: int) -> None:
-        self._process = subprocess.Popen(
-            # -I -S: no site packages, no user's startup code; it must be small and start quickly.
-            [sys.executable, "-I", "-S", __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(keep,),
-            start_new_session=True,
-        )
+        self._keep = keep
+        self._watched: set[int] = set()
+        self._process = self._start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def end(self) -> int:
+        """A descriptor that can be read once the guard is dead."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
 
     def watch(self, pid: int) -> None:
+        self._watched.add(pid)
         self._tell(f"+{pid}\n")
 
     def forget(self, pid: int) -> None:
+        self._watched.discard(pid)
         self._tell(f"-{pid}\n")
+
+    def replace(self) -> None:
+        """Another for one that died. Raises OSError when there can be none now."""
+        fresh = self._start()
+        self.close()
+        self._process = fresh
+        for pid in self._watched:
+            self._tell(f"+{pid}\n")
 
     def close(self) -> None:
         """Its input ends: it kills what it still watches, which after an orderly stop is nothing."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            # -I -S: no site packages, no user's startup code; it must be small and start quickly.
+            [sys.executable, "-I", "-S", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,  # it says nothing: its end is how its death is seen
+            stderr=subprocess.DEVNULL,
+            pass_fds=(self._keep,),
+            start_new_session=True,
+        )
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
-        # A guard that someone killed must not take the service with it.
+        # A guard that someone killed must not take the service with it; the next one hears what it missed.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(line.encode())
             self._process.stdin.flush()

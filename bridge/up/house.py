@@ -13,6 +13,8 @@ from bridge.up.guard import Guard, kill_group
 from schemas.errors import Unavailable
 
 Say = Callable[[str], None]
+# A guard that dies again and again must not keep `up` busy.
+_GUARD_PAUSE = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -29,7 +31,7 @@ class House:
 
     async def live(self, course: Callable[[House], Coroutine[Any, Any, int]]) -> int:
         """The course's result, or that of what ended it: 0 for a signal once steady, else 1."""
-        with self._signals():
+        with self._signals(), self._guard_attended():
             task = asyncio.create_task(course(self))
             try:
                 await asyncio.wait({task, self._ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -86,6 +88,34 @@ class House:
         for child in reversed(self._children):
             await child.stop()
         await asyncio.gather(*self._runs, return_exceptions=True)
+
+    @contextlib.contextmanager
+    def _guard_attended(self) -> Iterator[None]:
+        """Another takes its place when it dies: without one, an `up` that is killed leaves its children behind."""
+        loop = asyncio.get_running_loop()
+        waits: list[asyncio.TimerHandle] = []
+
+        def attend() -> None:
+            loop.add_reader(self._guard.end, died)
+
+        def died() -> None:
+            loop.remove_reader(self._guard.end)
+            try:
+                self._guard.replace()
+                self._say(
+                    "the guard had died, which ends the others when this is killed; another took its place"
+                )
+            except OSError as error:
+                self._say(f"the guard died, and another cannot be started ({error.strerror}); trying again")
+            waits[:] = [loop.call_later(_GUARD_PAUSE, attend)]
+
+        attend()
+        try:
+            yield
+        finally:
+            loop.remove_reader(self._guard.end)
+            for wait in waits:
+                wait.cancel()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from nats.aio.client import Client
-from nats.errors import Error
+from nats.errors import Error, SlowConsumerError
 
 from schemas.errors import Unavailable
 from schemas.runtime import log
@@ -37,6 +37,8 @@ async def connect(
     client: Client | None = None,
 ) -> Client:
     """A connected client, which reconnects for ever. Raises Unavailable, or Refused for a wrong password.
+
+    Its `stats` count as `dropped` the messages for which a subscription had no room.
 
     `wait`: stay until the server is there, else raise after two seconds. `closed` is called once when the
     connection is over for good, which must end the process. `client`: connect this one instead of a new one.
@@ -116,8 +118,12 @@ class _Events:
         self.up = False
         self._closed = closed
         self._last = ""
+        client.stats["dropped"] = 0
 
     async def on_error(self, error: Exception) -> None:
+        if isinstance(error, SlowConsumerError):
+            self._on_dropped(error.subject)
+            return
         text = str(error) or type(error).__name__
         if not self.up and "authorization violation" in text.lower():
             self.refused.set()
@@ -126,6 +132,13 @@ class _Events:
         known = text == self._last or not (self.up or self._wait)
         self._last = text
         (_log.debug if known else _log.warning)("nats_error", server=self.address, error=text)
+
+    def _on_dropped(self, subject: str) -> None:
+        """Each message that is lost is told: the first ones one by one, a flood by its doublings."""
+        self._client.stats["dropped"] += 1
+        dropped = self._client.stats["dropped"]
+        if dropped & (dropped - 1) == 0:
+            _log.warning("nats_slow_consumer", server=self.address, subject=subject, dropped=dropped)
 
     async def on_disconnected(self) -> None:
         if self.up and not self._client.is_closed:

@@ -148,7 +148,10 @@ def test_an_analysis() -> None:
 
 
 def test_a_dead_letter() -> None:
-    assert fields(DeadLetter) == ("subject stream sequence reason error attempts worker failed_at").split()
+    assert (
+        fields(DeadLetter)
+        == ("subject stream sequence reason error attempts worker failed_at first_published replace").split()
+    )
 
 
 def test_a_presence() -> None:

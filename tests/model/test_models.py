@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from folders import adapter, clone
 
 from schemas.errors import NotFound, Unavailable
 from worker.engine.catalog import Entry
+from worker.engine.residents import Residents
 
 CAPITAL = "What is the capital of France?"
 ANSWER = "The capital of France is Paris."
@@ -100,10 +102,19 @@ class TestMemory:
             assert "memory_limit" in refused.error.message
             assert (await ask(CAPITAL, temperature=0)).text == ANSWER
 
-    async def test_an_idle_model_leaves_and_comes_again(self, make_engine: Callable[..., Any]) -> None:
+    async def test_an_idle_model_leaves_and_comes_again(
+        self, make_engine: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        left, unload = threading.Event(), Residents._unload
+
+        def leave(residents: Residents, name: str) -> None:
+            unload(residents, name)
+            left.set()
+
+        monkeypatch.setattr(Residents, "_unload", leave)
         async with make_engine(2, idle_unload=0.2) as ask:
-            while ask.engine.loaded:
-                await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(left.wait, 20)
+            assert not ask.engine.loaded
             assert (await ask(CAPITAL, temperature=0)).text == ANSWER
             assert ask.engine.loaded
 

@@ -5,10 +5,10 @@ import importlib.util
 import shutil
 import subprocess
 import threading
-import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -125,11 +125,19 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path, monkeypatch:
 
 def test_two_at_once_fetch_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Path] = []
+    came = threading.Semaphore(0)
+
+    class Lock(starter.FileLock):
+        def __enter__(self) -> Any:
+            came.release()
+            return super().__enter__()
 
     def convert(source: Path, folder: Path) -> None:
         made.append(source)
-        time.sleep(0.3)  # long enough for the other one to come to the lock
+        for _ in range(2):  # until the other one has come to the lock, too
+            assert came.acquire(timeout=20)
 
+    monkeypatch.setattr(starter, "FileLock", Lock)
     accept(monkeypatch, b"GGUF")
     monkeypatch.setattr(starter, "convert", convert)
     both = [threading.Thread(target=starter.fetch, args=(tmp_path,)) for _ in range(2)]

@@ -9,7 +9,15 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from schemas import streams, subjects
-from schemas.articles import Analysis, Article, ArticleRef, Timings, decode_article
+from schemas.articles import (
+    Analysis,
+    Article,
+    ArticleRef,
+    Earlier,
+    Timings,
+    decode_article,
+    wants_replacement,
+)
 from schemas.errors import BadRequest, EngineFailed, LlmError, NotFound, Unavailable
 from schemas.runtime import log as logs
 from worker.engine.engine import Engine
@@ -79,7 +87,7 @@ class Analyst:
 
     async def _analyse(self, msg: Msg) -> None:
         address = subjects.parse_article(msg.subject)
-        replace = (msg.headers or {}).get(subjects.REPLACE, "").lower() == "true"
+        replace = wants_replacement(msg.headers)
         if not replace and await self._ledger.has_analysis(address.recipe, address.token):
             log.info("article", id=address.token, recipe=address.recipe, outcome="exists")
             return
@@ -146,7 +154,7 @@ class Analyst:
             result=result,
             usage=done.usage,
             timings=Timings(queued, spent.prefill, spent.decode, queued + spent.prefill + spent.decode),
-            attempts=msg.metadata.num_delivered or 1,
+            attempts=Earlier.of(msg.headers).attempts + (msg.metadata.num_delivered or 1),
             worker=self._worker,
             finished_at=now,
             cached=answer.cached,
@@ -155,10 +163,13 @@ class Analyst:
 
 def _job(msg: Msg, work: Prepared, lane: str) -> Job:
     job_lane: JobLane = "high" if lane == "high" else "norm"
-    return Job(msg.reply, job_lane, work, _company(msg.metadata.num_delivered or 1))
+    killed = Earlier.of(msg.headers).killed
+    return Job(msg.reply, job_lane, work, _company(msg.metadata.num_delivered or 1, killed))
 
 
-def _company(attempts: int) -> int:
+def _company(attempts: int, killed: bool) -> int:
+    if killed:
+        return 1
     if attempts == 1:
         return ANY_COMPANY
     return _SUSPECT_COMPANY if attempts == 2 else 1

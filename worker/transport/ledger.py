@@ -10,7 +10,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
 from schemas import streams, subjects
-from schemas.articles import Analysis, DeadLetter
+from schemas.articles import Analysis, DeadLetter, Earlier, wants_replacement
 from schemas.codec import encode
 from schemas.errors import LlmError
 from schemas.runtime import log as logs
@@ -50,15 +50,18 @@ class Ledger:
 
     async def dead(self, msg: Msg, address: subjects.ArticleSubject, error: LlmError, reason: str) -> None:
         """Store an article's original payload with the reason why it ends here."""
+        earlier = Earlier.of(msg.headers)
         letter = DeadLetter(
             subject=msg.subject,
             stream=streams.ARTICLES.name,
             sequence=msg.metadata.sequence.stream,
             reason=reason,
             error=error.message,
-            attempts=msg.metadata.num_delivered or 1,
+            attempts=earlier.attempts + (msg.metadata.num_delivered or 1),
             worker=self._worker,
             failed_at=dt.datetime.now(dt.UTC),
+            first_published=earlier.first_published or msg.metadata.timestamp,
+            replace=wants_replacement(msg.headers),
         )
         subject = subjects.dead(streams.ARTICLES.name, address.recipe, address.token)
         await self._js.publish(subject, msg.data, headers=letter.headers(), timeout=10)

@@ -10,7 +10,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from schemas import streams, subjects
-from schemas.articles import DeadLetter
+from schemas.articles import MAX_DELIVERIES, DeadLetter, Earlier, wants_replacement
 from schemas.runtime import log as logs
 from worker.transport.loop import Loop
 
@@ -56,15 +56,18 @@ class Mover:
             return
         subject = original.subject or ""
         _, recipe, token = subjects.ArticleSubject(*subject.split(".")[1:])
+        earlier = Earlier.of(original.headers)
         letter = DeadLetter(
             subject=subject,
             stream=event.stream,
             sequence=event.stream_seq,
-            reason="max_deliveries",
+            reason=MAX_DELIVERIES,
             error=f"Delivered {event.deliveries} times, and no worker lived to finish it.",
-            attempts=event.deliveries,
+            attempts=earlier.attempts + event.deliveries,
             worker=self._worker,
             failed_at=dt.datetime.now(dt.UTC),
+            first_published=earlier.first_published or original.time,
+            replace=wants_replacement(original.headers),
         )
         headers = letter.headers()
         await self._js.publish(
@@ -72,4 +75,4 @@ class Mover:
         )
         await self._js.delete_msg(event.stream, event.stream_seq)
         await msg.ack_sync()
-        log.warning("article_dead", subject=subject, reason=letter.reason, attempts=event.deliveries)
+        log.warning("article_dead", subject=subject, reason=letter.reason, attempts=letter.attempts)

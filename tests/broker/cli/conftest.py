@@ -34,6 +34,7 @@ NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 class Server:
     url: str
     credentials: Credentials
+    process: subprocess.Popen[str]
     denied: list[str] = field(default_factory=list)
 
     async def connect(self, user: User) -> Client:
@@ -51,26 +52,24 @@ class Server:
         )
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    keys = credentials.ensure(tmp_path)
-    command = [
-        str(find_server()),
-        "-c",
-        str(find_conf()),
-        "-p",
-        "-1",
-        "-m",
-        "-1",
-        "-sd",
-        str(tmp_path / "nats"),
-    ]
+@contextlib.contextmanager
+def serving(folder: Path, conf: Path | None = None, port: int = -1) -> Iterator[Server]:
+    """The packaged server with its passwords and its files in this folder."""
+    keys = credentials.ensure(folder)
+    command = [str(find_server()), "-c", str(conf or find_conf()), "-p", str(port), "-m", "-1"]
+    command += ["-sd", str(folder / "nats")]
     process = subprocess.Popen(command, env=keys.server_env(), stderr=subprocess.PIPE, text=True)
     try:
-        yield Server(_address(process), keys)
+        yield Server(_address(process), keys, process)
     finally:
         process.terminate()
         process.communicate()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serving(tmp_path) as one:
+        yield one
 
 
 def _address(process: subprocess.Popen[str]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from bridge.client import Client
 from bridge.credentials import User
 
 if TYPE_CHECKING:
@@ -104,8 +105,30 @@ async def test_results_and_dead_letters(command: Command, moving: Mover) -> None
     assert (await command("operator", "dead", "retry", "b")).out == "b: sent again\n"
     again = await command("operator", "dead", "rm", "b")
     assert (again.code, again.err) == (
-        1, "error: There is no dead letter of `b` for the recipe `coin`; `--recipe` names another.\n",
+        1, "There is no dead letter of `b`.\n",
     )  # fmt: skip
+
+
+async def test_the_command_gives_up_with_1(
+    command: Command, mover: Mover, operator: Client, tmp_path: Path
+) -> None:
+    js = operator.jetstream()
+    config = (await js.stream_info("ARTICLES")).config
+    config.max_msgs = 1
+    await js.update_stream(config)
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b"".join(b'{"id":"n%d","title":"t","body":"b"}\n' % n for n in range(3)))
+    ran = await command("publisher", "publish", str(file), "--give-up", "0.2")
+    assert ran.code == 1
+    assert ran.out.startswith("1 published, 2 not sent (")
+    said = ran.err.splitlines()
+    assert said[0] == "the queue is full (maximum messages exceeded); waiting"
+    assert len([line for line in said if line.endswith(": not sent") and str(file) in line]) == 2
+    assert "error: Gave up after 0.2 s: the queue is full (maximum messages exceeded)." in said
+    again = await command("publisher", "publish", str(file), "--give-up", "0.2", "--json")
+    assert again.code == 1
+    events = [event["status"] for event in again.objects]
+    assert sorted(events) == ["not sent", "not sent", "waits already"]
 
 
 async def test_a_folder_is_refused_by_name(command: Command, tmp_path: Path) -> None:
@@ -137,6 +160,8 @@ async def test_chat_without_a_worker_is_one_clear_line(command: Command, mover: 
         ["publish", "/nowhere/a.jsonl"],
         ["publish", "-", "--lane", "slow"],
         ["results", "a", "--follow"],
+        ["chat", ""],
+        ["chat"],
         ["nonsense"],
     ],
 )

@@ -4,62 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from bridge.client import Client, articles, letters, outcomes, queue, stored
 from bridge.client.articles import Target
-from bridge.client.outcomes import Outcome
-from bridge.publication import Line, Publication, Tally
+from bridge.client.gate import Gate
+from bridge.client.letters import Wanted
+from bridge.publication import Line, Publication
 from schemas import streams
 from schemas.articles import DeadLetter
 from schemas.errors import LlmError
+from tests.broker.cli.publishing import PLAIN, Report, article, lines, run
 
 if TYPE_CHECKING:
     from conftest import Mover, Server
-
-PLAIN = Target()
-
-
-class Report:
-    """Remembers everything."""
-
-    def __init__(self) -> None:
-        self.refused: list[tuple[str, str | None]] = []
-        self.sequences: list[int | None] = []
-        self.outcomes: list[Outcome] = []
-        self.waits: list[str] = []
-        self.first_wait = asyncio.Event()
-
-    def bad(self, line: Line, error: LlmError) -> None:
-        self.refused.append((line.where, error.param))
-
-    def published(self, article: articles.Outgoing, sequence: int | None) -> None:
-        self.sequences.append(sequence)
-
-    def outcome(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-
-    def full(self, why: str) -> None:
-        self.waits.append(why)
-        self.first_wait.set()
-
-
-def article(key: str, **fields: object) -> bytes:
-    return json.dumps({"id": key, "title": f"title {key}", "body": "b"} | fields).encode()
-
-
-async def lines(*texts: bytes) -> AsyncIterator[Line]:
-    for number, text in enumerate(texts, 1):
-        yield Line(f"f:{number}", text)
-
-
-async def run(nc: Client, *texts: bytes, wait: bool = True, target: Target = PLAIN) -> tuple[Tally, Report]:
-    report = Report()
-    publication = Publication(nc, target, report)
-    async with asyncio.timeout(30):
-        await (publication.publish_and_wait if wait else publication.publish)(lines(*texts))
-    return publication.tally, report
 
 
 async def test_each_article_gets_its_analysis(server: Server, moving: Mover, publisher: Client) -> None:
@@ -93,12 +52,11 @@ async def test_the_largest_article_that_is_sent_is_taken(mover: Mover, publisher
             except LlmError:
                 room -= 1
         payload = article("x", body="y" * room)
-        headers = {"Llm-Replace": "true"} if target.replace else None
-        reply = await publisher.request(
-            "articles.norm.coin." + "xy"[target.replace], payload, headers=headers
-        )
+        headers = {"Nats-Msg-Id": f"{room:032}"} | ({"Llm-Replace": "true"} if target.replace else {})
+        subject = "articles.norm.coin." + "xy"[target.replace]
+        reply = await publisher.request(subject, payload, headers=dict(headers))
         assert "seq" in json.loads(reply.data)
-        over = await publisher.request("articles.norm.coin.z", payload + b" ", headers=headers)
+        over = await publisher.request("articles.norm.coin.z", payload + b" ", headers=dict(headers))
         assert json.loads(over.data)["error"]["err_code"] == 10054
 
 
@@ -110,9 +68,13 @@ async def test_what_waits_already_is_no_error(mover: Mover, publisher: Client) -
 
 async def test_what_waited_already_is_waited_for(mover: Mover, publisher: Client) -> None:
     await run(publisher, article("a"), wait=False)
-    waiting = asyncio.create_task(run(publisher, article("a")))
+    report = Report()
+    publication = Publication(publisher, PLAIN, report)
+    waiting = asyncio.create_task(publication.publish_and_wait(lines(article("a"))))
+    await asyncio.wait_for(report.first_sent.wait(), 10)
     async with mover.at_work():
-        tally, _ = await waiting
+        await waiting
+    tally = publication.tally
     assert (tally.waited, tally.done, mover.taken) == (1, 1, ["articles.norm.coin.a"])
 
 
@@ -138,7 +100,7 @@ async def test_an_old_dead_letter_does_not_count_for_what_waited_already(
     async with mover.at_work():
         await run(publisher, article("a"))
     await run(publisher, article("a"), wait=False)
-    before = await outcomes.send(publisher, articles.prepare(article("a"), PLAIN), print)
+    before = await outcomes.send(publisher, articles.prepare(article("a"), PLAIN), Gate(print))
     assert before.sequence is None
     assert before.old_dead == 1
     waiting = asyncio.create_task(run(publisher, article("a")))
@@ -179,7 +141,7 @@ async def test_a_full_queue_is_waited_for(mover: Mover, publisher: Client, opera
 
 async def test_outcomes_look_at_many_in_turn(mover: Mover, publisher: Client) -> None:
     """More are outstanding than one round looks at: the last one is still found."""
-    waiting = outcomes.Outcomes(publisher, print)
+    waiting = outcomes.Outcomes(publisher, Gate(print))
     for number in range(2500):
         waiting.add(outcomes.Expected(articles.prepare(article(f"n{number}"), PLAIN), 1))
     analysis = {"id": "n2499"}
@@ -207,13 +169,13 @@ async def test_a_dead_letter_is_read_sent_again_and_gone(
     mover.verdict = lambda _: "not today — nie"
     async with mover.at_work():
         await run(publisher, article("a", title="비트코인"), article("b"))
-    assert [one.id async for one in letters.every(operator, None)] == ["a", "b"]
-    letter = await letters.find(operator, "coin", "a")
+    assert [one.id async for one in letters.every(operator, Wanted())] == ["a", "b"]
+    letter = await letters.find(operator, Wanted("coin"), "a")
     assert isinstance(letter.letter, DeadLetter)
     assert letter.letter.error == "not today — nie"
-    assert await letters.retry(operator, letter, print) is True
-    await letters.remove(operator, await letters.find(operator, "coin", "b"))
-    assert [one async for one in letters.every(operator, "coin")] == []
+    assert await letters.retry(operator, letter, Gate(print)) == "sent again"
+    await letters.remove(operator, await letters.find(operator, Wanted(), "b"))
+    assert [one async for one in letters.every(operator, Wanted("coin"))] == []
     state = await queue.state(operator)
     assert (state.done, state.dead, [lane.waiting for lane in state.lanes]) == (0, 0, [0, 1])
     again = await stored.last(operator, "ARTICLES", "articles.norm.coin.a")
@@ -225,7 +187,7 @@ async def test_an_article_survives_that_the_server_goes_away(mover: Mover, publi
     """The connection ends in the middle; the publisher goes on by itself."""
     texts = [article(f"r{n}") for n in range(60)]
 
-    async def slowly() -> AsyncIterator[Line]:
+    async def slowly() -> AsyncGenerator[Line]:
         for number, text in enumerate(texts, 1):
             if number == 30:
                 assert publisher._transport is not None
@@ -236,6 +198,20 @@ async def test_an_article_survives_that_the_server_goes_away(mover: Mover, publi
     publication = Publication(publisher, PLAIN, report)
     async with asyncio.timeout(30):
         await publication.publish(slowly())
-    assert publication.tally.published + publication.tally.waited == 60
+    assert (publication.tally.published, publication.tally.waited) == (60, 0)  # what was sent twice is known
     info = await mover.nc.jetstream().stream_info("ARTICLES")
     assert info.state.messages == 60
+
+
+async def test_texts_are_not_kept_while_their_outcomes_are_awaited(mover: Mover, publisher: Client) -> None:
+    """A file of gigabytes may be outstanding; only what may have to go again is kept."""
+    waiting = outcomes.Outcomes(publisher, Gate(print))
+    sent = articles.prepare(article("a"), PLAIN)
+    for expected in (
+        outcomes.Expected(sent, 1),
+        outcomes.Expected(sent, 1, old_dead=3),
+        outcomes.Expected(sent, None, old_analysis=3),
+        outcomes.Expected(sent, None, old_dead=3),
+    ):
+        waiting.add(expected)
+    assert [bool(one.article.payload) for one in waiting._waiting] == [False, False, False, True]

@@ -23,9 +23,69 @@ from bridge.up.guard import Guard
 from bridge.up.house import House
 from schemas.errors import Unavailable
 
-# Says that it lives by its own pid, and never ends by itself.
-STAY = "import os,time; print(os.getpid(), flush=True); time.sleep(600)"
-STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + STAY
+# Says on the herald that it lives, by its own pid, and never ends by itself.
+STAY = """
+import os, signal
+herald = open(os.environ["HERALD"], "w")
+print(os.getpid(), file=herald, flush=True)
+while True:
+    signal.pause()
+"""
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + STAY
+
+
+class Herald:
+    """A pipe with a name: who lives says so, and when the last of them is dead the kernel does."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+        self._end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self._ours = os.open(path, os.O_WRONLY)  # while it is open, silence is no end
+        self._heard = b""
+
+    async def words(self, count: int = 1) -> list[str]:
+        async with asyncio.timeout(20):
+            while self._heard.count(b"\n") < count:
+                self._heard += await self._read()
+        *lines, self._heard = self._heard.split(b"\n", count)
+        return [line.decode() for line in lines]
+
+    async def pid(self) -> int:
+        return int((await self.words())[0])
+
+    async def all_dead(self) -> None:
+        self.close_ours()
+        async with asyncio.timeout(20):
+            while await self._read():
+                pass
+
+    async def _read(self) -> bytes:
+        ready = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._end, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(self._end)
+        return os.read(self._end, 4096)
+
+    def close_ours(self) -> None:
+        if self._ours != -1:
+            os.close(self._ours)
+            self._ours = -1
+
+    def close(self) -> None:
+        self.close_ours()
+        os.close(self._end)
+
+
+@pytest.fixture
+def herald(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Herald]:
+    one = Herald(tmp_path / "herald")
+    monkeypatch.setenv("HERALD", str(one.path))
+    yield one
+    one.close()
 
 
 @pytest.fixture
@@ -57,13 +117,9 @@ def alive(pid: int) -> bool:
         return not Path("/proc").is_dir()
 
 
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.02)
-
-
-async def test_what_dies_comes_back(make: Callable[..., Child], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_dies_comes_back(
+    make: Callable[..., Child], herald: Herald, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(children, "FIRST_DELAY", 0.01)
     said: list[str] = []
     child = make(STAY, say=said.append)
@@ -71,14 +127,14 @@ async def test_what_dies_comes_back(make: Callable[..., Child], monkeypatch: pyt
     run = asyncio.create_task(child.run())
     pids = set()
     for _ in range(3):
-        await until(lambda: child.pid and child.pid not in pids)
-        assert child.pid is not None
-        pids.add(child.pid)
-        os.kill(child.pid, signal.SIGKILL)
-    await until(lambda: child.pid and child.pid not in pids)
+        pid = await herald.pid()
+        assert pid not in pids and child.pid == pid
+        pids.add(pid)
+        os.kill(pid, signal.SIGKILL)
+    assert await herald.pid() not in pids
     await child.stop()
     await run
-    assert not any(map(alive, pids))
+    await herald.all_dead()
     assert [line for line in said if "killed by SIGKILL" in line and "starts again" in line] == said[:3]
     assert "0.04 s" in said[2]
 
@@ -97,56 +153,52 @@ async def test_what_never_starts_is_given_up(
         await make("print('no luck'); raise SystemExit(7)").run()
 
 
-async def test_the_stubborn_is_killed_after_its_grace(make: Callable[..., Child], tmp_path: Path) -> None:
+async def test_the_stubborn_is_killed_after_its_grace(make: Callable[..., Child], herald: Herald) -> None:
     said: list[str] = []
     child = make(STUBBORN, grace=0.2, say=said.append)
     run = asyncio.create_task(child.run())
-    await until(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text())
-    pid = int((tmp_path / "log").read_text())
+    await herald.pid()
     await child.stop()
     await run
-    assert not alive(pid)
+    await herald.all_dead()
     assert "killed" in said[-1]
 
 
-async def test_what_a_child_leaves_behind_goes_with_it(make: Callable[..., Child], tmp_path: Path) -> None:
-    code = f"import subprocess,sys; subprocess.Popen([sys.executable,'-c',{STUBBORN!r}]); sys.exit(0)"
-    child = make(f"{code[:-11]}import time; time.sleep(600)")
+async def test_what_a_child_leaves_behind_goes_with_it(make: Callable[..., Child], herald: Herald) -> None:
+    child = make(f"import subprocess,sys; subprocess.Popen([sys.executable,'-c',{STUBBORN!r}])\n{STAY}")
     run = asyncio.create_task(child.run())
-    await until(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text())
-    grandchild = int((tmp_path / "log").read_text())
-    assert alive(grandchild)
+    both = [int(word) for word in await herald.words(2)]
+    assert all(map(alive, both)) and child.pid in both
     await child.stop()
     await run
-    await until(lambda: not alive(grandchild))
+    await herald.all_dead()
 
 
-async def test_the_house_ends_in_reverse_on_a_signal(tmp_path: Path, guard: Guard) -> None:
-    ends = tmp_path / "ends"
+async def test_the_house_ends_in_reverse_on_a_signal(tmp_path: Path, guard: Guard, herald: Herald) -> None:
     code = (
-        "import signal,sys,time\n"
-        f"def end(*_): open({str(ends)!r},'a').write(sys.argv[1]+' '); sys.exit(0)\n"
-        "signal.signal(signal.SIGTERM,end); print('up',flush=True); time.sleep(600)"
+        "import signal,sys\n"
+        "def end(*_): os.write(herald.fileno(), f'{sys.argv[1]}\\n'.encode()); sys.exit(0)\n"
+        f"signal.signal(signal.SIGTERM,end){STAY}"
     )
 
     async def course(house: House) -> int:
         for name in ("first", "second", "third"):
-            log = tmp_path / name
             command = [sys.executable, "-I", "-S", "-c", code, name]
-            house.start(Program(name, command, os.environ, log))
-            await until(lambda log=log: log.exists() and log.read_text())
+            house.start(Program(name, command, os.environ, tmp_path / name))
+            await herald.pid()
         house.steady()
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.Event().wait()
         return 9
 
     assert await House(guard, lambda _: None).live(course) == 0
-    assert ends.read_text().split() == ["third", "second", "first"]
+    assert await herald.words(3) == ["third", "second", "first"]
 
 
-async def test_a_child_that_cannot_run_ends_the_house(tmp_path: Path, guard: Guard) -> None:
+async def test_a_child_that_cannot_run_ends_the_house(tmp_path: Path, guard: Guard, herald: Herald) -> None:
     async def course(house: House) -> int:
         house.start(Program("good", [sys.executable, "-c", STAY], os.environ, tmp_path / "good"))
+        await herald.pid()
         bad = [sys.executable, "-c", "raise SystemExit(2)"]
         house.start(Program("bad", bad, os.environ, tmp_path / "bad"))
         await asyncio.Event().wait()
@@ -154,9 +206,32 @@ async def test_a_child_that_cannot_run_ends_the_house(tmp_path: Path, guard: Gua
 
     with pytest.raises(Unavailable, match="bad refuses its settings"):
         await House(guard, lambda _: None).live(course)
-    log = tmp_path / "good"
-    if text := log.read_text():
-        assert not alive(int(text))
+    await herald.all_dead()
+
+
+async def test_a_guard_that_was_killed_is_replaced_and_knows_whom_it_guards(
+    guard: Guard, herald: Herald
+) -> None:
+    guarded = subprocess.Popen([sys.executable, "-c", STUBBORN], start_new_session=True)
+    guard.watch(guarded.pid)
+    await herald.pid()
+    first, replaced = guard.pid, asyncio.Event()
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        replaced.set()
+
+    async def course(_: House) -> int:
+        os.kill(guard.pid, signal.SIGKILL)
+        await asyncio.wait_for(replaced.wait(), 20)
+        return 3
+
+    assert await House(guard, say).live(course) == 3
+    assert guard.pid != first and "another took its place" in said[0] and len(said) == 1
+    guard.close()  # as the kernel does it when `up` is killed
+    await herald.all_dead()
+    assert guarded.wait() == -signal.SIGKILL
 
 
 KILLED = """
@@ -180,17 +255,15 @@ asyncio.run(main())
 """
 
 
-async def test_no_orphan_survives_a_killed_up(tmp_path: Path) -> None:
+async def test_no_orphan_survives_a_killed_up(tmp_path: Path, herald: Herald) -> None:
     up = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), STUBBORN])
-    logs = [tmp_path / "a", tmp_path / "b"]
-    await until(lambda: all(log.exists() and log.read_text().endswith("\n") for log in logs))
-    pids = [int(log.read_text()) for log in logs]
+    pids = [int(word) for word in await herald.words(2)]
     assert all(map(alive, pids))
     up.kill()
     up.wait()
     # The lock is free only when they are gone: a new `up` never meets the old one's server.
     Folder(tmp_path / "data").close()
-    await until(lambda: not any(map(alive, pids)))
+    await herald.all_dead()
 
 
 def test_a_folder_has_one_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.articles import Article, DeadLetter, article_id, decode_article
+from schemas.articles import MAX_DELIVERIES, Article, DeadLetter, Earlier, article_id, decode_article
 from schemas.errors import BadRequest
 
 NOON = dt.datetime(2026, 1, 2, 12, 0, 0, tzinfo=dt.UTC)
@@ -152,6 +152,8 @@ class TestDeadLetter:
             attempts=st.integers(0, 100),
             worker=st.text(max_size=20),
             failed_at=st.datetimes(timezones=st.just(dt.UTC)),
+            first_published=st.none() | st.datetimes(timezones=st.just(dt.UTC)),
+            replace=st.booleans(),
         )
     )
     @example(msgspec.structs.replace(LETTER, worker="12", error="1e5"))
@@ -159,7 +161,7 @@ class TestDeadLetter:
         assert DeadLetter.from_headers(over_the_wire(letter.headers())) == letter
 
     def test_other_headers_do_not_matter(self) -> None:
-        headers = LETTER.headers() | {"Nats-Msg-Id": "x", "Llm-Replace": "true"}
+        headers = LETTER.headers() | {"Nats-Msg-Id": "x", "Llm-Request-Id": "y"}
         assert DeadLetter.from_headers(headers) == LETTER
 
     @pytest.mark.parametrize("name", LETTER.headers())
@@ -178,3 +180,34 @@ class TestDeadLetter:
 
     def test_its_address(self) -> None:
         assert LETTER.address == ("norm", "coin", "a1")
+
+
+class TestEarlier:
+    def test_what_a_letter_gives_along(self) -> None:
+        letter = msgspec.structs.replace(LETTER, attempts=8, reason=MAX_DELIVERIES, first_published=NOON)
+        assert letter.earlier.headers() == {
+            "Llm-Earlier-Attempts": "8",
+            "Llm-Earlier-Reason": "max_deliveries",
+            "Llm-First-Published": "2026-01-02T12:00:00Z",
+        }
+        assert letter.earlier.killed
+        assert not LETTER.earlier.killed
+
+    @given(
+        st.builds(
+            Earlier,
+            attempts=st.integers(0, 999_999),
+            reason=st.none() | st.text(min_size=1, max_size=20),
+            first_published=st.none() | st.datetimes(timezones=st.just(dt.UTC)),
+        )
+    )
+    def test_a_round_trip(self, earlier: Earlier) -> None:
+        assert Earlier.of(over_the_wire(earlier.headers())) == earlier
+
+    @given(st.fixed_dictionaries({}, optional=dict.fromkeys(LETTER.earlier.headers(), st.text(max_size=30))))
+    def test_anybody_may_write_nonsense(self, headers: dict[str, str]) -> None:
+        earlier = Earlier.of(headers)
+        assert 0 <= earlier.attempts < 1_000_000
+
+    def test_without_them_it_is_the_first_life(self) -> None:
+        assert Earlier.of(None) == Earlier.of({"Llm-Replace": "true"}) == Earlier()
