@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from bridge import keys
 from bridge.cli import tables
 from bridge.cli.output import Progress, note, out
 from bridge.cli.publish import Lines, summary
@@ -44,6 +45,7 @@ def up(
     """Run everything on this machine: nats-server, worker and bridge."""
     given = {"port": port, "data_dir": data_dir.absolute() if data_dir else None}
     values = Settings.load(**{name: value for name, value in given.items() if value is not None})
+    keys.need(values)
     options = Options(values.data_dir.absolute(), model, values.host, values.port, nats_port)
     task = _Task(sample, once, data_dir)
     raise typer.Exit(asyncio.run(run_up(options, note, task.run)))
