@@ -11,8 +11,9 @@ import ipaddress
 import os
 import secrets
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -26,7 +27,15 @@ from schemas.runtime.settings import BadSettings
 
 _log = log.get("bridge.keys")
 
-Scope = Literal["chat", "batch", "admin"]
+
+class Scope(StrEnum):
+    """What a key is for."""
+
+    CHAT = "chat"
+    BATCH = "batch"
+    ADMIN = "admin"
+
+
 _Positive = Annotated[int, Meta(ge=1)]
 _Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 _Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]

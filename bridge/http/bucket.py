@@ -35,5 +35,5 @@ class Bucket:
         return max(0.0, self._full_at - now)
 
 
-# Floating-point seconds: after exactly the wait that was asked for, one must be there.
-_ROUNDING = 1e-6
+# Of one. Clocks are floats: after exactly the wait that was asked for, one must be there.
+_ROUNDING = 0.01

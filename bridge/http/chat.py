@@ -11,6 +11,7 @@ from bridge.client import Client, chat, presence
 from bridge.http import body, errors, sse
 from bridge.http.auth import needs
 from bridge.http.context import CALL, NATS, SETTINGS
+from bridge.keys import Scope
 from schemas import subjects
 from schemas.codec import decode
 from schemas.errors import BadRequest, LlmError, NotFound, Unavailable
@@ -27,7 +28,7 @@ class Head(msgspec.Struct, frozen=True):
     messages: list[msgspec.Raw] | None = None
 
 
-@needs("chat")
+@needs(Scope.CHAT)
 async def completions(request: web.Request) -> web.StreamResponse:
     payload = await body.read(request)
     head = decode(Head, payload)

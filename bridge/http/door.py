@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from bridge.http import errors
+from bridge.http.context import CALL, new_call
 from bridge.http.headers import PLAIN
 from bridge.settings import Settings
 from schemas.errors import BadRequest, LlmError
@@ -67,7 +68,9 @@ class _Door(web.RequestHandler):
         if isinstance(exc, ConnectionError) or request.writer.output_size:
             raise ConnectionError("The client is gone, or has a part of an answer already.")
         request_id = uuid.uuid4().hex
-        error: LlmError = BadRequest("This is not valid HTTP.", code="invalid_http")
+        error: LlmError = BadRequest(
+            f"This is not valid HTTP of up to {_MAX_HEADERS} headers.", code="invalid_http"
+        )
         if isinstance(exc, LineTooLong):
             status = 431
             error = BadRequest(
@@ -84,10 +87,17 @@ class _Door(web.RequestHandler):
         response.force_close()
         return response
 
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """What is wrong with the rest of a body, after its answer, is no fault of ours."""
+        if not isinstance(kw.get("exc_info"), web.RequestPayloadError | ConnectionError):
+            super().log_exception(*args, **kw)
+
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """What aiohttp raises before the application's middlewares (417) has its own look until here."""
         if isinstance(resp, web.HTTPException) and isinstance(request, web.Request):
+            call = request.setdefault(CALL, new_call(request))
+            _log.info("bad_http", request_id=call.request_id, status=resp.status, reason=resp.reason)
             resp = errors.of_aiohttp(request, resp)
         return await super().finish_response(request, resp, start_time)

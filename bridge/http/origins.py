@@ -61,7 +61,7 @@ def refuse_strangers(request: web.Request) -> None:
     """
     origin = request.headers.get("Origin")
     by_origin = origin is not None and not allowed(request) and not _is_near(origin)
-    if by_origin or not _is_private(urlsplit(f"//{request.host}").hostname):
+    if by_origin or not _is_private(_host(f"//{request.host}")):
         raise Forbidden(
             "Without API keys only this machine's own names and pages are served: "
             "`nats-mlx keys new NAME --scope chat` makes a key.",
@@ -71,10 +71,15 @@ def refuse_strangers(request: web.Request) -> None:
 
 def _is_near(origin: str) -> bool:
     """Programs with a scheme of their own (`vscode-webview:`) are no pages of the web."""
-    parts = urlsplit(origin)
-    if parts.scheme in ("http", "https"):
-        return _is_private(parts.hostname)
-    return origin != "null" and bool(parts.scheme)
+    scheme, colon, _ = origin.partition(":")
+    return _is_private(_host(origin)) if scheme in ("http", "https") else bool(colon)
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _is_private(host: str | None) -> bool:
