@@ -29,13 +29,13 @@ async def send(request: web.Request, first: Reply | None, rest: Reader) -> web.S
     call = request[CALL]
     call.chunks = 0
     async for replies in _all(first, rest):
-        await deliver.write(request, response, b"".join([b"data: %b\n\n" % reply.body for reply in replies]))
+        await deliver.write(request, b"".join([b"data: %b\n\n" % reply.body for reply in replies]))
         if not replies[-1].ok:
             call.broken = replies[-1].status
             break
         call.chunks += len(replies)
     else:
-        await deliver.write(request, response, b"data: [DONE]\n\n")
+        await deliver.write(request, b"data: [DONE]\n\n")
     await deliver.finish(request, response)
     return response
 
