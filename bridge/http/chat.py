@@ -41,6 +41,7 @@ async def completions(request: web.Request) -> web.StreamResponse:
             return await _streamed(request, _subject(model), payload)
         return await _plain(request, _subject(model), payload)
     except chat.NoResponder:
+        request[CALL].pay(0)
         raise await _why_nobody(request.app[NATS], model) from None
 
 

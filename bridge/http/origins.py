@@ -61,7 +61,9 @@ def refuse_strangers(request: web.Request) -> None:
     """
     origin = request.headers.get("Origin")
     by_origin = origin is not None and not allowed(request) and not _is_near(origin)
-    if by_origin or not _is_private(_host(f"//{request.host}")):
+    # Of the header itself: without one, which no browser does, `request.host` would look this machine's name up.
+    host = request.headers.get("Host")
+    if by_origin or (host is not None and not _is_private(_host(f"//{host}"))):
         raise Forbidden(
             "Without API keys only this machine's own names and pages are served: "
             "`nats-mlx keys new NAME --scope chat` makes a key.",

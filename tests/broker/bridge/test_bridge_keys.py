@@ -224,6 +224,14 @@ async def test_a_refusal_of_the_worker_costs_no_tokens(
     assert await left(http, script, header) == 1000
 
 
+async def test_nobody_there_costs_no_tokens(
+    http: aiohttp.ClientSession, script: Script, bearer: Bearer
+) -> None:
+    header = bearer(tpm=1000)
+    async with http.post(URL, json=BODY | {"model": "none", "pad": "x" * 400}, headers=header) as got:
+        assert (got.status, got.headers["x-ratelimit-remaining-tokens"]) == (503, "1000")
+
+
 async def left(http: aiohttp.ClientSession, script: Script, header: dict[str, str]) -> int:
     """By one more request, which costs nothing."""
     answers(script, tokens="0")

@@ -29,7 +29,7 @@ BAD = {
     "half an address as origin": (GET + b"Origin: http://[::1\r\n\r\n", 403),
     "bytes as origin": (GET + b"Origin: \xff\xfe\r\n\r\n", 403),
     "a proxy's request": (b"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403),
-    "connect": (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 403),
+    "connect": (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
     "trace": (b"TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
     "options of all": (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
     "options": (b"OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
@@ -84,6 +84,14 @@ async def test_bytes_in_a_header_are_nobodys_problem(
     raw = await Raw.connect(http)
     await raw.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + header.encode() + b": \xff\xfe\r\n\r\n")
     assert (await raw.answer()).status == 200
+    await raw.close()
+
+
+async def test_an_old_client_names_no_host(http: aiohttp.ClientSession, script: Script) -> None:
+    raw = await Raw.connect(http)
+    await raw.send(b"GET /v1/models HTTP/1.0\r\n\r\n")
+    assert (await raw.answer()).status == 200
+    await raw.over()
     await raw.close()
 
 
