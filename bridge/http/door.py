@@ -76,6 +76,8 @@ class _Door(web.RequestHandler):
             error = BadRequest(
                 f"The request line and each header may have {_MAX_LINE} bytes.", code="header_too_long"
             )
+        elif isinstance(exc, UnicodeError):
+            status = 400  # aiohttp quotes an `Expect` that nobody can write
         elif status != 400:
             error = LlmError("The bridge failed on this request; its log tells why under x-request-id.")
         if status < 500:

@@ -53,6 +53,7 @@ BAD = {
     "bytes as type": (POST + b"Content-Type: ;=\xff\r\nContent-Length: 1\r\n\r\n{", 400),
     "unknown expectation": (POST + b"Expect: pizza\r\nContent-Length: 2\r\n\r\n{}", 417),
     "an expectation of nothing": (b"GET /none HTTP/1.1\r\nHost: localhost\r\nExpect: pizza\r\n\r\n", 417),
+    "an unreadable expectation": (POST + b"Expect: 100-\xcaontinue\r\nContent-Length: 2\r\n\r\n{}", 400),
     "a number too long": (post(b'{"model":' + b"1" * 5000 + b"}"), 400),
     "half a surrogate": (post(b'{"model":"\\ud800"}'), 400),
 }  # fmt: skip
