@@ -64,21 +64,33 @@ class Call:
 
 SETTINGS = web.AppKey("settings", Settings)
 NATS = web.AppKey("nats", Client)
+ACTIVE = web.AppKey("active", set[str])  # ids of requests on their way
 METERS = web.AppKey("meters", Meters)
 GUARD: web.AppKey[Guard] = web.AppKey("guard")
 CALL = web.RequestKey("call", Call)
 
 
 def new_call(request: web.Request) -> Call:
-    """The client's own id and trace where they can travel as a subject and a header, else none of them."""
+    """The client's own id and trace where they can travel as a subject and a header, else none of them.
+
+    An id that is in use is not given twice: whoever hangs up cancels it, and must not cancel somebody else's.
+    """
     own = request.headers.get("X-Request-Id", "")
+    usable = subjects.is_token(own) and own.isascii() and own not in request.app[ACTIVE]
     trace = request.headers.get("Traceparent", "").strip()
     deadline = request.headers.get(subjects.DEADLINE)
     return Call(
-        request_id=own if subjects.is_token(own) and own.isascii() else uuid.uuid4().hex,
+        request_id=own if usable else uuid.uuid4().hex,
         # Bytes that are no UTF-8 come as surrogates, which neither JSON nor a log can write.
         path=request.path.encode("utf-8", "replace").decode(),
         traceparent=trace if _TRACEPARENT.fullmatch(trace) else None,
         # What is no time is the worker's to refuse; what no header can carry is no time.
         deadline=deadline if deadline is None or deadline.isascii() else "unreadable",
     )
+
+
+def call_of(request: web.Request) -> Call:
+    """Also of a request that aiohttp refused before any of our own code saw it."""
+    if CALL not in request:
+        request[CALL] = new_call(request)
+    return request[CALL]

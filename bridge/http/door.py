@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import uuid
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from bridge.http import errors
-from bridge.http.context import CALL, new_call
+from bridge.http.context import call_of
 from bridge.http.headers import PLAIN
 from bridge.settings import Settings
 from schemas.errors import BadRequest, LlmError
@@ -67,7 +66,8 @@ class _Door(web.RequestHandler):
         """Bytes that are no HTTP, and faults. The original would log what was sent, a key perhaps."""
         if isinstance(exc, ConnectionError) or request.writer.output_size:
             raise ConnectionError("The client is gone, or has a part of an answer already.")
-        request_id = uuid.uuid4().hex
+        assert isinstance(request, web.Request)  # the application makes them
+        request_id = call_of(request).request_id
         error: LlmError = BadRequest(
             f"This is not valid HTTP of up to {_MAX_HEADERS} headers.", code="invalid_http"
         )
@@ -99,7 +99,7 @@ class _Door(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """What aiohttp raises before the application's middlewares (417) has its own look until here."""
         if isinstance(resp, web.HTTPException) and isinstance(request, web.Request):
-            call = request.setdefault(CALL, new_call(request))
-            _log.info("bad_http", request_id=call.request_id, status=resp.status, reason=resp.reason)
+            request_id = call_of(request).request_id
+            _log.info("bad_http", request_id=request_id, status=resp.status, reason=resp.reason)
             resp = errors.of_aiohttp(request, resp)
         return await super().finish_response(request, resp, start_time)

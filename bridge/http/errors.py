@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bridge.http import body
-from bridge.http.context import CALL, SETTINGS, new_call
+from bridge.http.context import CALL, SETTINGS, call_of
 from schemas.codec import encode
 from schemas.errors import BadRequest, LlmError, NotFound
 from schemas.runtime import log
@@ -53,8 +53,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
     """Its HTML or plain text as an error of ours."""
-    call = request.get(CALL) or new_call(request)
-    where = f"{request.method} {call.path}"
+    where = f"{request.method} {call_of(request).path}"
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         message = f"Method not allowed ({where}); this path takes {allowed}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge.http import origins
-from bridge.http.context import CALL, new_call
+from bridge.http.context import call_of
 
 # Of every answer: nothing is taken for what it does not say it is, and our versions are nobody's business.
 PLAIN = {"X-Content-Type-Options": "nosniff", "Server": "nats-mlx"}
@@ -20,9 +20,7 @@ _PAGE = {
 
 async def dress(request: web.Request, response: web.StreamResponse) -> None:
     """Runs before any answer of the application is sent, a stream's included."""
-    if CALL not in request:
-        request[CALL] = new_call(request)  # aiohttp refused it before any of our own code saw it
-    call = request[CALL]
+    call = call_of(request)
     response.headers["X-Request-Id"] = call.request_id
     response.headers.update(PLAIN)
     if response.content_type == "text/html":

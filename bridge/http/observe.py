@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bridge.http import deliver
-from bridge.http.context import CALL, new_call
+from bridge.http.context import ACTIVE, CALL, new_call
 from schemas.errors import Cancelled, LlmError
 from schemas.runtime import log
 
@@ -20,7 +20,8 @@ _PROBES = {"/healthz", "/readyz"}
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost middleware: also the answer's way to its reader is part of a request."""
-    request[CALL] = new_call(request)
+    request[CALL] = call = new_call(request)
+    request.app[ACTIVE].add(call.request_id)
     started = time.perf_counter()
     # A client that hangs up cancels the handler or breaks its writes; neither leaves an answer behind.
     status = Cancelled.status
@@ -29,7 +30,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         await deliver.finish(request, response)
         status = response.status
     except deliver.ReaderTooSlow as slow:
-        request[CALL].dropped = str(slow)
+        call.dropped = str(slow)
         deliver.drop(request)
         raise
     except Exception as error:
@@ -37,6 +38,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             status = LlmError.status
         raise
     finally:
+        request.app[ACTIVE].discard(call.request_id)
         _line(request, status, time.perf_counter() - started)
     return response
 

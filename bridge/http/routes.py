@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bridge.client import Client
 from bridge.http import auth, chat, headers, health, models, status
-from bridge.http.context import GUARD, METERS, NATS, SETTINGS
+from bridge.http.context import ACTIVE, GUARD, METERS, NATS, SETTINGS
 from bridge.http.errors import errors
 from bridge.http.limits import Meters
 from bridge.http.observe import observe
@@ -21,6 +21,7 @@ def build(settings: Settings, nc: Client) -> web.Application:
     app[SETTINGS] = settings
     app[NATS] = nc
     app[GUARD], keys = auth.guard(settings)
+    app[ACTIVE] = set()
     app[METERS] = Meters(keys.all)
     app.on_response_prepare.append(headers.dress)
     app.add_routes(

@@ -135,8 +135,8 @@ class Command:
         self._monkeypatch = monkeypatch
         self._capsys = capsys
 
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["nats-mlx", "keys", *arguments])
+    def run(self, *arguments: str, name: str = "keys") -> tuple[int, str, str]:
+        self._monkeypatch.setattr(sys, "argv", ["nats-mlx", name, *arguments])
         with pytest.raises(SystemExit) as caught:
             cli.main()
         said = self._capsys.readouterr()
@@ -169,3 +169,11 @@ def test_the_command_makes_lists_and_revokes(command: Command, tmp_path: Path) -
     assert KeyFile(tmp_path / "keys.json").find(token) is None
     code, _, err = command.run("rm", "nas")
     assert (code, "`nas`" in err) == (1, True)
+
+
+def test_up_does_not_begin_what_its_bridge_would_refuse(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NATS_MLX_BRIDGE_HOST", "0.0.0.0")
+    code, _, err = command.run("--model", "starter", "--port", "0", "--nats-port", "0", name="up")
+    assert (code, len(err.splitlines()), "nats-mlx keys new" in err) == (2, 1, True)
