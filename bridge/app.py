@@ -8,9 +8,11 @@ import sys
 
 from aiohttp import web
 
+from bridge import keys
 from bridge.client import Client
 from bridge.client.connection import connect
 from bridge.http import routes
+from bridge.http.door import Site
 from bridge.settings import Settings
 from schemas.errors import LlmError, Unavailable
 from schemas.runtime import log, loop
@@ -23,9 +25,10 @@ def main() -> int:
     """Run until told to stop. 0: stopped; 1: failed; 2: wrong settings."""
     try:
         chosen = Settings.load()
-    except BadSettings as error:
+        keys.need(chosen)
+    except LlmError as error:
         sys.stderr.write(f"error: {error.message}\n")
-        return 2
+        return 2 if isinstance(error, BadSettings) else 1
     log.setup(chosen.log_level, chosen.log_format)
     try:
         loop.run(run(chosen))
@@ -73,13 +76,12 @@ async def listen(chosen: Settings, nc: Client) -> web.AppRunner:
     runner = web.AppRunner(
         routes.build(chosen, nc),
         handler_cancellation=True,  # a client that hangs up must free its slot
-        access_log=None,  # observe() has the one line
         # aiohttp waits this long twice: for the handlers, then for what their cancellation does.
         shutdown_timeout=chosen.shutdown_timeout / 2,
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, chosen.host, chosen.port).start()
+        await Site(runner, chosen).start()
     except OSError as error:
         await runner.cleanup()
         where = f"{chosen.host}:{chosen.port}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from pathlib import Path
 from typing import Literal
 
+from bridge import private
 from schemas.errors import Unavailable
 
 User = Literal["publisher", "worker", "bridge", "operator"]
@@ -62,7 +62,7 @@ def ensure(data_dir: Path) -> Credentials:
     if missing:
         if text and not text.endswith("\n"):
             text += "\n"
-        _write(file, text + "".join(f"{name}={value}\n" for name, value in missing.items()))
+        private.write(file, text + "".join(f"{name}={value}\n" for name, value in missing.items()))
     elif file.stat().st_mode & 0o077:
         file.chmod(0o600)
     return Credentials(values | missing)
@@ -90,15 +90,3 @@ def _unquoted(value: str) -> str:
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all, and never readable by others, not even for a moment."""
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(file)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from pathlib import Path
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from schemas.runtime.settings import ProcessSettings, section
 
 # A request and the headers beside it must pass the server's max_payload of 1 MB.
 _MAX_BODY = 1024 * 1024 - 8 * 1024
+
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*,]+")
+
+
+def _origin(text: str) -> str:
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError("an origin is such as https://example.org, with its port, without a path")
+    return text
 
 
 class Settings(ProcessSettings):
@@ -24,3 +35,8 @@ class Settings(ProcessSettings):
     idle_timeout: float = Field(120.0, gt=0)  # between two messages of a stream
     shutdown_timeout: float = Field(20.0, ge=0)  # half for running requests to finish, half for their end
     max_body: int = Field(_MAX_BODY, ge=1, le=_MAX_BODY)
+    max_messages: int = Field(2048, ge=1)
+    # For a client to send its head, to send its body, and to read what waits for it.
+    client_timeout: float = Field(30.0, gt=0)
+    keys_file: Path | None = None  # else keys.json in the data folder
+    cors_origins: list[Annotated[str, AfterValidator(_origin)]] = Field(default_factory=list)

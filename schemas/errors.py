@@ -2,7 +2,10 @@
 
 LlmError
 ├── BadRequest 400 ── ContextLengthExceeded
+├── Unauthorized 401
+├── Forbidden 403
 ├── NotFound 404
+├── TooSlow 408
 ├── TooLarge 413
 ├── Overloaded 429
 ├── Cancelled 499
@@ -81,11 +84,35 @@ class ContextLengthExceeded(BadRequest):
     default_code = "context_length_exceeded"
 
 
+class Unauthorized(LlmError):
+    """Nobody whom we know asks."""
+
+    status = 401
+    type = "invalid_request_error"
+    default_code = "invalid_api_key"
+
+
+class Forbidden(LlmError):
+    """Somebody asks for what is not theirs."""
+
+    status = 403
+    type = "invalid_request_error"
+    default_code = "forbidden"
+
+
 class NotFound(LlmError):
     """A model, recipe or object that nobody here has."""
 
     status = 404
     type = "invalid_request_error"
+
+
+class TooSlow(LlmError):
+    """The request did not arrive in time."""
+
+    status = 408
+    type = "invalid_request_error"
+    default_code = "request_timeout"
 
 
 class TooLarge(LlmError):

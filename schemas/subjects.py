@@ -19,6 +19,7 @@ REQUEST_ID = "Llm-Request-Id"
 DEADLINE = "Llm-Deadline"
 SEQ = "Llm-Seq"
 FINISH = "Llm-Finish"
+TOKENS = "Llm-Tokens"  # of prompt and answer, on the last message: whoever passes bytes on can still count
 REPLACE = "Llm-Replace"
 EARLIER_ATTEMPTS = "Llm-Earlier-Attempts"
 EARLIER_REASON = "Llm-Earlier-Reason"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli import bench, chat, dead, processes, publish, results, status, up
+from bridge.cli import bench, chat, dead, keys, processes, publish, results, status, up
 from bridge.cli.output import note
 from schemas.errors import LlmError
 from schemas.runtime import log
@@ -32,6 +32,7 @@ app.command()(results.results)
 app.add_typer(dead.app, name="dead")
 app.command()(chat.chat)
 app.command()(status.status)
+app.add_typer(keys.app, name="keys")
 app.add_typer(processes.model, name="model")
 app.add_typer(bench.app, name="bench")
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from bridge import keys
 from bridge.cli import tables
 from bridge.cli.output import Progress, note
 from bridge.cli.publish import Lines, summary
@@ -44,15 +45,18 @@ def up(
     """Run everything on this machine: nats-server, worker and bridge."""
     given = {"port": port, "data_dir": data_dir.absolute() if data_dir else None}
     values = Settings.load(**{name: value for name, value in given.items() if value is not None})
+    keys.need(values)
     options = Options(values.data_dir.absolute(), model, values.host, values.port, nats_port)
-    task = _Task(sample, once, data_dir)
+    keyed = bool(keys.KeyFile(keys.path(values)).all())
+    task = _Task(sample, once, data_dir, keyed)
     raise typer.Exit(asyncio.run(run_up(options, note, task.run)))
 
 
 class _Task:
     """What `up` was asked to do once all is ready."""
 
-    def __init__(self, sample: bool, once: bool, data_dir: Path | None) -> None:
+    def __init__(self, sample: bool, once: bool, data_dir: Path | None, keyed: bool) -> None:
+        self._keyed = keyed
         self._sample = sample
         self._once = once
         self._data_dir = data_dir
@@ -69,12 +73,13 @@ class _Task:
 
     def _tell(self, ready: Ready) -> None:
         """How to go on; another terminal finds a data folder of one's own only when it is told."""
+        key = " -H 'authorization: Bearer <key>'" if self._keyed else ""
         prefix = f"NATS_MLX_DATA_DIR={self._data_dir.absolute()} " if self._data_dir else ""
         note(f"""
 Ctrl-C stops it. In another terminal:
   {prefix}nats-mlx chat 'What is a coin?'
   {prefix}nats-mlx publish articles.jsonl --wait
-  curl {ready.running.bridge_url}/v1/chat/completions -H 'content-type: application/json' \\
+  curl {ready.running.bridge_url}/v1/chat/completions -H 'content-type: application/json'{key} \\
     -d '{{"messages":[{{"role":"user","content":"What is a coin?"}}]}}'
 Logs are in {ready.logs}.""")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -21,9 +22,14 @@ from schemas import subjects, wire
 from schemas.codec import encode
 from schemas.errors import DeadlineExceeded, ErrorBody, ErrorDetail, LlmError, TooLarge, Unavailable
 
-# A reader slower than the model: past this much its messages are dropped, which shows as a gap.
-_MAX_PENDING_BYTES = 8 * 1024 * 1024
+# A reader slower than the model: past this much its answer is given up. A message is an object of its own,
+# far larger than the few bytes of a token.
+_MAX_PENDING_BYTES = 4 * 1024 * 1024
+_OVERHEAD = 1024
+# So much is handed on at once: what a reader of ours does with it is bounded too.
+_BATCH_BYTES = 64 * 1024
 _ERROR_CODE = re.compile(r"[45][0-9]{2}")
+_TOKENS = re.compile(r"[0-9]{1,12}")
 _SECONDS = re.compile(r"[0-9]{1,5}")
 
 
@@ -42,12 +48,14 @@ class Interrupted(Unavailable):
 class Reply(NamedTuple):
     """One message of a worker: an answer or a chunk at status 200, else OpenAI's error body.
 
-    `retry_after` is in seconds: before that, the same request would fail again.
+    `retry_after` is in seconds: before that, the same request would fail again. `tokens` is what the answer
+    cost, prompt included, where this message says so.
     """
 
     status: int
     body: bytes
     retry_after: int | None = None
+    tokens: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -79,7 +87,7 @@ async def stream(
     check(nc, payload, headers)
     with _as_ours():
         # No request() here: it keeps only the first reply.
-        reader = Reader(first, idle)
+        reader = Reader(first, idle, functools.partial(cancel, nc, headers[subjects.REQUEST_ID]))
         inbox = await nc.subscribe(nc.new_inbox(), cb=reader.take)
     try:
         with _as_ours():
@@ -103,10 +111,16 @@ def check(nc: Client, payload: bytes, headers: Mapping[str, str]) -> None:
 
 
 class Reader:
-    """Reads one inbox in order. nats-py's own next_msg() makes a task for each message; here many cost one wake-up."""
+    """Reads one inbox in order. nats-py's own next_msg() makes a task for each message; here many cost one wake-up.
 
-    def __init__(self, first: float, idle: float) -> None:
+    `give_up` is called as soon as too much waits to be read. `tokens` is there after the end.
+    """
+
+    def __init__(self, first: float, idle: float, give_up: Callable[[], Awaitable[None]]) -> None:
         self.ended = False
+        self.tokens: int | None = None
+        self._give_up = give_up
+        self._full = False
         self._arrived: deque[Msg] = deque()
         self._bytes = 0
         self._wakes = asyncio.Event()
@@ -117,8 +131,13 @@ class Reader:
 
     async def take(self, message: Msg) -> None:
         """Called by the subscription."""
-        if self._bytes <= _MAX_PENDING_BYTES:
-            self._bytes += len(message.data)
+        if self._full:
+            return
+        if self._bytes > _MAX_PENDING_BYTES:
+            self._full = True
+            await self._give_up()  # now: whoever reads so slowly may take minutes to come back to us
+        else:
+            self._bytes += len(message.data) + _OVERHEAD
             self._arrived.append(message)
         self._wakes.set()
 
@@ -135,11 +154,13 @@ class Reader:
         return self._read()
 
     def ready(self) -> list[Reply]:
-        """What has arrived meanwhile, without waiting for more. A fault among it is raised by the next read."""
+        """Of what has arrived meanwhile, a batch, without waiting. A fault in it is raised by the next read."""
         found: list[Reply] = []
-        while self._arrived and not (self.ended or self._fault):
+        size = 0
+        while self._arrived and size < _BATCH_BYTES and not (self.ended or self._fault):
             try:
                 found.append(self._read())
+                size += len(found[-1].body)
             except StopAsyncIteration:
                 break
             except LlmError as fault:
@@ -147,6 +168,8 @@ class Reader:
         return found
 
     async def _more(self) -> None:
+        if self._full:
+            raise Interrupted("The answer was read too slowly and has been given up; send the request again.")
         self._wakes.clear()
         try:
             async with asyncio.timeout(self._patience):
@@ -156,7 +179,7 @@ class Reader:
 
     def _read(self) -> Reply:
         message = self._arrived.popleft()
-        self._bytes -= len(message.data)
+        self._bytes -= len(message.data) + _OVERHEAD
         self._patience = self._idle
         if (message.headers or {}).get("Status") == "503":
             self.ended = True
@@ -166,6 +189,7 @@ class Reader:
         if reply.ok:
             self._in_order(message)
         if reply.ok and self.ended:
+            self.tokens = reply.tokens
             raise StopAsyncIteration
         return reply
 
@@ -190,15 +214,15 @@ def _reply(message: Msg) -> Reply:
     reason = headers.get(subjects.ERROR)
     code = headers.get(subjects.ERROR_CODE)
     if reason is None and code is None:
-        return Reply(HTTPStatus.OK, message.data)
+        return Reply(HTTPStatus.OK, message.data, tokens=_number(_TOKENS, headers.get(subjects.TOKENS)))
     status = int(code) if code is not None and _ERROR_CODE.fullmatch(code) else LlmError.status
     detail = ErrorDetail(reason or "The worker failed.", LlmError.type, None, None)
-    return Reply(status, message.data or encode(ErrorBody(detail)), _retry_after(headers))
+    seconds = _number(_SECONDS, headers.get(subjects.RETRY_AFTER))
+    return Reply(status, message.data or encode(ErrorBody(detail)), seconds)
 
 
-def _retry_after(headers: Mapping[str, str]) -> int | None:
-    text = headers.get(subjects.RETRY_AFTER, "")
-    return int(text) if _SECONDS.fullmatch(text) else None
+def _number(form: re.Pattern[str], text: str | None) -> int | None:
+    return int(text) if text is not None and form.fullmatch(text) else None
 
 
 @contextlib.contextmanager

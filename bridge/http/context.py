@@ -5,30 +5,52 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from bridge.client import Client
+from bridge.http.limits import Meter, Meters, Visit
+from bridge.keys import Key
 from bridge.settings import Settings
 from schemas import subjects
+
+if TYPE_CHECKING:
+    from bridge.http.auth import Guard
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass
 class Call:
-    """One request on its way; handlers fill in the rest for its log line."""
+    """One request on its way; handlers fill in the rest for its log line. Without keys, `key` is None."""
 
     request_id: str
+    path: str
     traceparent: str | None
     deadline: str | None = None
     model: str | None = None
     chunks: int | None = None
     broken: int | None = None  # the status of an error that came after the first chunk
+    dropped: str | None = None  # why the bridge itself hung up
+    key: Key | None = None
+    meter: Meter | None = None
+    visit: Visit | None = None
 
     def notes(self) -> dict[str, object]:
-        found = {"model": self.model, "chunks": self.chunks, "broken": self.broken}
+        found: dict[str, object] = {
+            "model": self.model,
+            "chunks": self.chunks,
+            "broken": self.broken,
+            "dropped": self.dropped,
+        }
+        found["key"] = self.key and self.key.name
         return {name: value for name, value in found.items() if value is not None}
+
+    def pay(self, tokens: int) -> None:
+        """What it has cost so far, in all."""
+        if self.visit is not None:
+            self.visit.pay(tokens)
 
     def headers(self) -> dict[str, str]:
         """What goes along to the worker."""
@@ -42,17 +64,33 @@ class Call:
 
 SETTINGS = web.AppKey("settings", Settings)
 NATS = web.AppKey("nats", Client)
+ACTIVE = web.AppKey("active", set[str])  # ids of requests on their way
+METERS = web.AppKey("meters", Meters)
+GUARD: web.AppKey[Guard] = web.AppKey("guard")
 CALL = web.RequestKey("call", Call)
 
 
 def new_call(request: web.Request) -> Call:
-    """The client's own id and trace where they can travel as a subject and a header, else none of them."""
+    """The client's own id and trace where they can travel as a subject and a header, else none of them.
+
+    An id that is in use is not given twice: whoever hangs up cancels it, and must not cancel somebody else's.
+    """
     own = request.headers.get("X-Request-Id", "")
+    usable = subjects.is_token(own) and own.isascii() and own not in request.app[ACTIVE]
     trace = request.headers.get("Traceparent", "").strip()
     deadline = request.headers.get(subjects.DEADLINE)
     return Call(
-        request_id=own if subjects.is_token(own) and own.isascii() else uuid.uuid4().hex,
+        request_id=own if usable else uuid.uuid4().hex,
+        # Bytes that are no UTF-8 come as surrogates, which neither JSON nor a log can write.
+        path=request.path.encode("utf-8", "replace").decode(),
         traceparent=trace if _TRACEPARENT.fullmatch(trace) else None,
         # What is no time is the worker's to refuse; what no header can carry is no time.
         deadline=deadline if deadline is None or deadline.isascii() else "unreadable",
     )
+
+
+def call_of(request: web.Request) -> Call:
+    """Also of a request that aiohttp refused before any of our own code saw it."""
+    if CALL not in request:
+        request[CALL] = new_call(request)
+    return request[CALL]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bridge.http.context import CALL, SETTINGS
+from bridge.http import body
+from bridge.http.context import CALL, SETTINGS, call_of
 from schemas.codec import encode
-from schemas.errors import BadRequest, LlmError, NotFound, TooLarge
+from schemas.errors import BadRequest, LlmError, NotFound
 from schemas.runtime import log
 
 _log = log.get("bridge.http")
@@ -36,7 +37,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except LlmError as error:
         return answer(error)
     except web.HTTPException as error:
-        return _of_aiohttp(request, error)
+        return of_aiohttp(request, error)
     except web.RequestPayloadError:
         return answer(
             BadRequest("The request body cannot be decoded; check Content-Encoding and its length.")
@@ -44,14 +45,15 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         raise  # the client is gone: nobody is left to answer
     except Exception:
-        _log.exception("unexpected_error", request_id=request[CALL].request_id, path=request.path)
+        _log.exception("unexpected_error", request_id=request[CALL].request_id, path=request[CALL].path)
         if request.writer.output_size:
             raise  # an answer has begun: aiohttp closes the connection, which the client sees as broken
         return answer(LlmError("The bridge failed on this request; its log tells why under x-request-id."))
 
 
-def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
-    where = f"{request.method} {request.path}"
+def of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
+    """Its HTML or plain text as an error of ours."""
+    where = f"{request.method} {call_of(request).path}"
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         message = f"Method not allowed ({where}); this path takes {allowed}."
@@ -59,8 +61,7 @@ def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
         response.headers["Allow"] = allowed
         return response
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        limit = request.app[SETTINGS].max_body
-        return answer(TooLarge(f"The request body is over the limit of {limit} bytes."))
+        return answer(body.too_large(request.app[SETTINGS].max_body))
     if isinstance(error, web.HTTPNotFound):
         return answer(NotFound(f"Unknown path ({where}).", code="unknown_url"))
     kind = BadRequest if error.status < LlmError.status else LlmError

@@ -7,7 +7,8 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bridge.http.context import CALL, new_call
+from bridge.http import deliver
+from bridge.http.context import ACTIVE, CALL, new_call
 from schemas.errors import Cancelled, LlmError
 from schemas.runtime import log
 
@@ -18,27 +19,28 @@ _PROBES = {"/healthz", "/readyz"}
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The outermost middleware; the id is on the answer by add_request_id()."""
-    request[CALL] = new_call(request)
+    """The outermost middleware: also the answer's way to its reader is part of a request."""
+    request[CALL] = call = new_call(request)
+    request.app[ACTIVE].add(call.request_id)
     started = time.perf_counter()
     # A client that hangs up cancels the handler or breaks its writes; neither leaves an answer behind.
     status = Cancelled.status
     try:
         response = await handler(request)
+        await deliver.finish(request, response)
         status = response.status
+    except deliver.ReaderTooSlow as slow:
+        call.dropped = str(slow)
+        deliver.drop(request)
+        raise
     except Exception as error:
         if not isinstance(error, ConnectionError):
             status = LlmError.status
         raise
     finally:
+        request.app[ACTIVE].discard(call.request_id)
         _line(request, status, time.perf_counter() - started)
     return response
-
-
-async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """Runs before any answer is sent, a stream's included."""
-    if call := request.get(CALL):
-        response.headers["X-Request-Id"] = call.request_id
 
 
 def _line(request: web.Request, status: int, seconds: float) -> None:
@@ -48,7 +50,7 @@ def _line(request: web.Request, status: int, seconds: float) -> None:
         "request",
         request_id=call.request_id,
         method=request.method,
-        path=request.path,
+        path=call.path,
         status=status,
         seconds=round(seconds, 4),
         **call.notes(),

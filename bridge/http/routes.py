@@ -5,19 +5,25 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge.client import Client
-from bridge.http import chat, health, models, status
-from bridge.http.context import NATS, SETTINGS
+from bridge.http import auth, chat, headers, health, models, status
+from bridge.http.context import ACTIVE, GUARD, METERS, NATS, SETTINGS
 from bridge.http.errors import errors
-from bridge.http.observe import add_request_id, observe
+from bridge.http.limits import Meters
+from bridge.http.observe import observe
+from bridge.http.origins import preflight
 from bridge.settings import Settings
 
 
 def build(settings: Settings, nc: Client) -> web.Application:
     """`nc` may connect later: until then the answers say so."""
-    app = web.Application(middlewares=[observe, errors], client_max_size=settings.max_body)
+    middlewares = [observe, errors, preflight, auth.authenticate]
+    app = web.Application(middlewares=middlewares, client_max_size=settings.max_body)
     app[SETTINGS] = settings
     app[NATS] = nc
-    app.on_response_prepare.append(add_request_id)
+    app[GUARD], keys = auth.guard(settings)
+    app[ACTIVE] = set()
+    app[METERS] = Meters(keys.all)
+    app.on_response_prepare.append(headers.dress)
     app.add_routes(
         [
             web.post("/v1/chat/completions", chat.completions),

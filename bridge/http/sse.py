@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bridge.client.chat import Reader, Reply
+from bridge.http import deliver
 from bridge.http.context import CALL
 from schemas.codec import encode
 from schemas.errors import LlmError
@@ -28,14 +29,14 @@ async def send(request: web.Request, first: Reply | None, rest: Reader) -> web.S
     call = request[CALL]
     call.chunks = 0
     async for replies in _all(first, rest):
-        await response.write(b"".join([b"data: %b\n\n" % reply.body for reply in replies]))
+        await deliver.write(request, b"".join([b"data: %b\n\n" % reply.body for reply in replies]))
         if not replies[-1].ok:
             call.broken = replies[-1].status
             break
         call.chunks += len(replies)
     else:
-        await response.write(b"data: [DONE]\n\n")
-    await response.write_eof()
+        await deliver.write(request, b"data: [DONE]\n\n")
+    await deliver.finish(request, response)
     return response
 
 

@@ -6,7 +6,7 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -48,5 +48,17 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 def _renderers(form: str) -> list[Processor]:
     drop = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if form == "console" or (form == "auto" and sys.stderr.isatty()):
-        return [drop, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return [drop, _plain, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     return [drop, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+
+
+# C0, DEL and C1.
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160)), "?")
+
+
+def _plain(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """On a terminal: no request may move the cursor or write a line of its own. Tracebacks keep theirs."""
+    for name, value in event.items():
+        if isinstance(value, str) and name != "exception":
+            event[name] = value.translate(_CONTROL)
+    return event

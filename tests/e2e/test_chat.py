@@ -57,7 +57,7 @@ async def test_a_plain_request_is_answered(nc: Client) -> None:
         "refusal": None,
     }
     assert answer["choices"][0]["finish_reason"] == "stop"
-    assert reply.headers == {"Llm-Request-Id": "mine-1", "Llm-Finish": "stop"}
+    assert reply.headers == {"Llm-Request-Id": "mine-1", "Llm-Finish": "stop", "Llm-Tokens": "44"}
 
 
 async def test_a_stream_is_numbered_and_ends_empty(nc: Client) -> None:

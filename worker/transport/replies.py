@@ -48,6 +48,10 @@ def error_headers(error: LlmError) -> dict[str, str]:
     return headers
 
 
+def _end_headers(done: Done) -> dict[str, str]:
+    return {subjects.FINISH: done.finish, subjects.TOKENS: str(done.usage.total_tokens)}
+
+
 class PlainReply:
     """The answer as one message."""
 
@@ -75,7 +79,7 @@ class PlainReply:
             choices=self._assembly.choices(),
             usage=done.usage,
         )
-        await self._caller.send(encode(completion), {subjects.FINISH: done.finish})
+        await self._caller.send(encode(completion), _end_headers(done))
 
     async def fail(self, error: LlmError) -> None:
         await self._caller.send(encode(error.body()), error_headers(error))
@@ -116,7 +120,7 @@ class StreamReply:
     async def done(self, done: Done) -> None:
         if self._include_usage:
             await self._chunk([], done.usage)
-        await self._end({subjects.FINISH: done.finish})
+        await self._end(_end_headers(done))
 
     async def fail(self, error: LlmError) -> None:
         headers = error_headers(error)

@@ -164,14 +164,17 @@ Start = Callable[..., Awaitable[aiohttp.ClientSession]]
 
 
 @pytest_asyncio.fixture
-async def start(nats_server: str) -> AsyncIterator[Start]:
-    """Starts the bridge with settings of the test's choice, and returns a session at its address."""
+async def start(nats_server: str, tmp_path: Path) -> AsyncIterator[Start]:
+    """Starts the bridge with settings of the test's choice, and returns a session at its address.
+
+    Its data folder is `tmp_path`: API keys of the person who runs the tests are not its own.
+    """
     closing: list[Callable[[], Awaitable[None]]] = []
 
     async def begin(**values: object) -> aiohttp.ClientSession:
         chosen = Settings.load(
             nats_url=nats_server, nats_user="bridge", nats_password="bridge-secret", port=0,
-            shutdown_timeout=0.1, **values,
+            **{"shutdown_timeout": 0.1, "data_dir": tmp_path} | values,
         )  # fmt: skip
         nc = await connect(chosen.nats_url, chosen.nats_user, chosen.password, name="test bridge", wait=False)
         runner = await app.listen(chosen, nc)

@@ -76,6 +76,24 @@ async def test_a_request_id_that_cannot_travel_is_replaced(
     assert script.requests.get_nowait().headers == {subjects.REQUEST_ID: new}
 
 
+async def test_nobody_cancels_a_request_of_somebody_else_by_taking_its_id(
+    http: aiohttp.ClientSession, script: Script
+) -> None:
+    script.play(b"1", end=False)
+    headers = {"X-Request-Id": "taken"}
+    first = await http.post(URL, data=ask(stream=True), headers=headers)
+    second = await http.post(URL, data=ask(stream=True), headers=headers)
+    other = second.headers["X-Request-Id"]
+    assert (first.headers["X-Request-Id"], other != "taken") == ("taken", True)
+    second.close()
+    assert await asyncio.wait_for(script.cancelled.get(), 5) == other
+    first.close()
+    assert await asyncio.wait_for(script.cancelled.get(), 5) == "taken"
+    script.answer = lambda message: script.fail(message, REFUSAL, 400)
+    async with http.post(URL, data=ask(), headers=headers) as again:
+        assert again.headers["X-Request-Id"] == "taken"
+
+
 async def test_the_official_sdk_is_at_home(http: aiohttp.ClientSession, script: Script) -> None:
     head = '"id":"chatcmpl-1","created":1,"model":"m"'
     chunk = '{%s,"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"%s"}}]}'

@@ -56,3 +56,12 @@ def test_the_console_form_is_for_people(capsys: pytest.CaptureFixture[str]) -> N
     assert "hello" in err
     assert "{" not in err
     assert "\x1b" not in err
+
+
+def test_nothing_in_a_value_speaks_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    log.setup("info", "console")
+    log.get("bridge.x").info("request", path="/\x1b[2J\x9b2J\nroot logged in\r", model="비트")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "root logged in" in line
+    assert not set("\x1b\x9b\r") & set(line)
+    assert "비트" in line

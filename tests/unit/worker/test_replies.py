@@ -59,7 +59,7 @@ async def test_a_whole_answer_is_one_message(inbox: Inbox, caller: Caller) -> No
     [answer] = inbox.chunks
     assert (answer["id"], answer["model"], answer["usage"]["total_tokens"]) == ("chatcmpl-r1", "org/tiny", 7)
     assert [choice["message"]["content"] for choice in answer["choices"]] == ["b", "a"]
-    assert inbox.headers == [{"Llm-Request-Id": "r1", "Llm-Finish": "length"}]
+    assert inbox.headers == [{"Llm-Request-Id": "r1", "Llm-Finish": "length", "Llm-Tokens": "7"}]
 
 
 async def test_a_stream_begins_each_choice_and_ends_each_choice(inbox: Inbox, caller: Caller) -> None:
@@ -84,7 +84,8 @@ async def test_a_stream_is_numbered_and_watched(inbox: Inbox, caller: Caller) ->
     await reply.done(DONE)
     assert [headers["Llm-Seq"] for headers in inbox.headers] == ["1", "2", "3"]
     assert [reply for _, _, reply in inbox.messages] == ["watch.1", "watch.2", ""]
-    assert inbox.messages[-1][:2] == (b"", {"Llm-Request-Id": "r1", "Llm-Finish": "length", "Llm-Seq": "3"})
+    end = {"Llm-Request-Id": "r1", "Llm-Finish": "length", "Llm-Tokens": "7", "Llm-Seq": "3"}
+    assert inbox.messages[-1][:2] == (b"", end)
     assert not any("usage" in chunk for chunk in inbox.chunks)
 
 

@@ -1,0 +1,132 @@
+"""Browsers: pages of others neither read nor ask, pages of ours carry nothing that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from bridge import keys
+from bridge.keys import KeyFile, Scope
+from bridge.settings import Settings
+from schemas.runtime.settings import BadSettings
+
+if TYPE_CHECKING:
+    from conftest import Script, Start
+
+URL = "/v1/chat/completions"
+OURS, OTHERS = "https://app.example", "https://evil.example"
+ASK = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization, x-stainless-os",
+}
+HTML = {"Accept": "text/html"}
+
+
+async def test_no_page_may_read_unless_it_is_listed(http: aiohttp.ClientSession, script: Script) -> None:
+    async with http.options(URL, headers=ASK | {"Origin": OURS}) as got:
+        assert got.status == 403
+    for path in ("/v1/models", "/healthz", "/nope"):
+        async with http.get(path, headers={"Origin": "http://localhost:3000"}) as got:
+            assert not [name for name in got.headers if name.startswith("Access-Control")]
+
+
+async def test_a_listed_origin_asks_first_and_then_reads_all_answers(start: Start, tmp_path: Path) -> None:
+    http = await start(cors_origins=[OURS], host="0.0.0.0")
+    async with http.options(URL, headers=ASK | {"Origin": OURS}) as got:
+        assert (got.status, got.headers["Access-Control-Allow-Origin"]) == (204, OURS)
+        assert got.headers["Access-Control-Allow-Headers"] == ASK["Access-Control-Request-Headers"]
+        assert "POST" in got.headers["Access-Control-Allow-Methods"]
+        assert "Access-Control-Allow-Credentials" not in got.headers
+    async with http.options(URL, headers=ASK | {"Origin": OTHERS}) as got:
+        assert (got.status, "Access-Control-Allow-Origin" in got.headers) == (403, False)
+    async with http.get("/v1/models", headers={"Origin": OURS}) as got:
+        assert (got.status, got.headers["Access-Control-Allow-Origin"]) == (401, OURS)
+        assert "x-request-id" in got.headers["Access-Control-Expose-Headers"]
+    async with http.get("/v1/models", headers={"Origin": OTHERS}) as got:
+        assert ("Access-Control-Allow-Origin" in got.headers, got.headers["Vary"]) == (False, "Origin")
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "https://a.example/", "a.example", "https://a, https://b", "null", ""]
+)
+def test_what_is_no_origin_stops_the_start(origin: str) -> None:
+    with pytest.raises(BadSettings, match="CORS_ORIGINS"):
+        Settings.load(cors_origins=[origin])
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": OTHERS}, 403),
+        ({"Origin": "null"}, 403),  # what a frame in a sandbox shows
+        ({"Origin": "http://localhost.evil.example"}, 403),
+        ({"Origin": "http://127.0.0.1.evil.example"}, 403),
+        ({"Host": "evil.example:8787"}, 403),  # a name that points here for a while
+        ({"Host": "evil.example.", "Origin": "http://evil.example."}, 403),
+        ({"Host": ""}, 403),
+        ({"Origin": "http://localhost:3000"}, 200),
+        ({"Origin": "http://127.0.0.1:3000"}, 200),
+        ({"Origin": "http://[::1]:3000"}, 200),
+        ({"Origin": "vscode-webview://1abc"}, 200),
+        ({"Host": "localhost:1"}, 200),
+        ({"Host": "[::1]:8787"}, 200),
+        ({"Host": "host.docker.internal:8787"}, 200),
+        ({"Host": "nas"}, 200),
+    ],
+)
+async def test_without_keys_pages_of_the_web_may_not_even_ask(
+    http: aiohttp.ClientSession, script: Script, headers: dict[str, str], status: int
+) -> None:
+    for path in ("/", "/v1/models"):
+        async with http.get(path, headers=headers) as got:
+            assert got.status == status
+
+
+async def test_with_a_key_it_does_not_matter_who_asks_from_where(
+    start: Start, script: Script, tmp_path: Path
+) -> None:
+    token, key = keys.make("nas", [Scope.CHAT])
+    KeyFile(tmp_path / "keys.json").add(key)
+    http = await start()
+    headers = {"Authorization": f"Bearer {token}", "Host": "llm.example", "Origin": OTHERS}
+    async with http.get("/v1/models", headers=headers) as got:
+        assert got.status == 200
+
+
+async def test_a_page_runs_nothing_and_stands_in_no_frame(
+    http: aiohttp.ClientSession, script: Script
+) -> None:
+    evil = "<script>alert(1)</script>\"'&"
+    await script.present("mac-1", model=evil)
+    await script.put("mac-2", b'{"worker":"<img src=x onerror=alert(1)>"}')
+    async with http.get("/", headers=HTML) as got:
+        page = await got.text()
+        policy = got.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert (got.headers["X-Frame-Options"], got.headers["Referrer-Policy"]) == ("DENY", "no-referrer")
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;" in page
+
+
+async def test_a_worker_named_as_markup_is_shown_as_text(http: aiohttp.ClientSession, script: Script) -> None:
+    import datetime as dt
+
+    from schemas.codec import encode
+    from schemas.presence import ModelCard, Presence
+
+    now = dt.datetime.now(dt.UTC)
+    mine = Presence(
+        worker="<b onclick=x>w</b>", version="1", pid=1, host="mac", models=[ModelCard("m", [], 1)],
+        slots=1, running=0, waiting=0, prompt_tokens_per_second=0, decode_tokens_per_second=0,
+        memory_bytes=0, started_at=now, updated_at=now,
+    )  # fmt: skip
+    await script.put("mac-1", encode(mine))
+    async with http.get("/", headers=HTML) as got:
+        page = await got.text()
+    assert "<b" not in page.replace("<body", "")
+    assert "&lt;b onclick=x&gt;w&lt;/b&gt;" in page
