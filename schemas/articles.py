@@ -18,7 +18,7 @@ from schemas.completion import Usage
 from schemas.errors import BadRequest
 
 _Text = Annotated[str, Meta(min_length=1)]
-_Moment = Annotated[dt.datetime, Meta(tz=True)]
+Moment = Annotated[dt.datetime, Meta(tz=True)]
 
 
 class Article(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -29,7 +29,7 @@ class Article(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     id: _Text | None = None
     url: str | None = None
     source: str | None = None
-    published_at: _Moment | None = None
+    published_at: Moment | None = None
     lang: str | None = None
     meta: dict[str, Any] | None = None
 
@@ -124,7 +124,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return msgspec.convert(values, cls, strict=False)
         except msgspec.ValidationError:
-            raise BadRequest("This message in DEAD is not a dead letter.") from None
+            raise BadRequest("This message in DEAD is not a dead letter.", code="invalid_letter") from None
 
     @property
     def address(self) -> subjects.ArticleSubject:

@@ -71,21 +71,46 @@ def text(content: Content | None) -> str:
 
 
 def check(messages: Sequence[Message]) -> None:
-    """What single messages cannot tell. Raises BadRequest naming the message."""
-    called: set[str] = set()
+    """What single messages cannot tell. Raises BadRequest naming the message.
+
+    Calls are answered right after they are made, each once, so that an id may come again in a later turn.
+    """
+    caller, open_calls = 0, list[str]()
     for at, message in enumerate(messages):
-        match message:
-            case AssistantMessage(content=None, tool_calls=None | []):
-                raise BadRequest(
-                    "An assistant message needs `content` or `tool_calls`.",
-                    param=f"messages[{at}].content",
-                    code="invalid_value",
-                )
-            case AssistantMessage(tool_calls=list(calls)):
-                called |= {call.id for call in calls}
-            case ToolMessage(tool_call_id=answered) if answered not in called:
-                raise BadRequest(
-                    f"No earlier assistant message has a tool call with the id `{answered}`.",
-                    param=f"messages[{at}].tool_call_id",
-                    code="invalid_value",
-                )
+        if isinstance(message, ToolMessage):
+            _take(open_calls, message.tool_call_id, at)
+            continue
+        _all_answered(open_calls, caller)
+        if isinstance(message, AssistantMessage):
+            caller, open_calls = at, _calls(message, at)
+    _all_answered(open_calls, caller)
+
+
+def _calls(message: AssistantMessage, at: int) -> list[str]:
+    ids = [call.id for call in message.tool_calls or []]
+    if message.content is None and not ids:
+        raise _bad(f"messages[{at}].content", "An assistant message needs `content` or `tool_calls`.")
+    if len(set(ids)) < len(ids):
+        raise _bad(f"messages[{at}].tool_calls", "Two of these tool calls have the same id.")
+    return ids
+
+
+def _take(open_calls: list[str], answered: str, at: int) -> None:
+    if answered not in open_calls:
+        raise _bad(
+            f"messages[{at}].tool_call_id",
+            f"The assistant message before has no tool call with the id `{answered}` that is still unanswered.",
+        )
+    open_calls.remove(answered)
+
+
+def _all_answered(open_calls: Sequence[str], caller: int) -> None:
+    if open_calls:
+        raise _bad(
+            f"messages[{caller}].tool_calls",
+            f"The tool call `{open_calls[0]}` has no answer: a `tool` message must follow for each call.",
+        )
+
+
+def _bad(param: str, reason: str) -> BadRequest:
+    return BadRequest(reason, param=param, code="invalid_value")

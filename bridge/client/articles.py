@@ -65,7 +65,9 @@ def prepare(line: bytes, target: Target) -> Outgoing:
 
 def outgoing(key: str, token: str, payload: bytes, target: Target) -> Outgoing:
     if not subjects.is_token(target.recipe):
-        raise BadRequest(f"`{target.recipe}` cannot be a recipe's name.", param="recipe")
+        raise BadRequest(
+            f"`{target.recipe}` cannot be a recipe's name.", param="recipe", code="invalid_value"
+        )
     headers = {subjects.REPLACE: "true"} if target.replace else {}
     if len(payload) + _wire_size(headers) > streams.ARTICLES.max_msg_size:
         raise TooLarge(

@@ -51,7 +51,7 @@ def new_call(request: web.Request) -> Call:
     trace = request.headers.get("Traceparent", "").strip()
     deadline = request.headers.get(subjects.DEADLINE)
     return Call(
-        request_id=own if subjects.is_token(own) and own.isascii() else uuid.uuid4().hex,
+        request_id=own if subjects.is_request_id(own) else uuid.uuid4().hex,
         traceparent=trace if _TRACEPARENT.fullmatch(trace) else None,
         # What is no time is the worker's to refuse; what no header can carry is no time.
         deadline=deadline if deadline is None or deadline.isascii() else "unreadable",

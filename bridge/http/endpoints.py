@@ -127,7 +127,7 @@ ENDPOINTS = (
                 str,
                 _STREAMED,
                 "text/event-stream",
-                "With `stream: true`: a `ChatChunk` after each `data: `, ended by `data: [DONE]`, or by an `ErrorBody`.",
+                "With `stream: true`: a `ChatChunk` after each `data: `, ended by `data: [DONE]` or an `ErrorBody`.",
             ),
         ),
         errors=(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -92,7 +91,8 @@ def _parameter(one: Parameter) -> _Json:
 
 def _by_status(kinds: Iterable[type[LlmError]]) -> dict[int, list[type[LlmError]]]:
     found: dict[int, list[type[LlmError]]] = {}
-    for kind in sorted({LlmError, *kinds}, key=lambda kind: kind.status):
+    every: set[type[LlmError]] = {LlmError, *kinds}
+    for kind in sorted(every, key=lambda kind: (kind.status, kind.__name__)):
         found.setdefault(kind.status, []).append(kind)
     return found
 
