@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -75,7 +75,7 @@ def check(messages: Sequence[Message]) -> None:
 
     Calls are answered right after they are made, each once, so that an id may come again in a later turn.
     """
-    caller, open_calls = 0, list[str]()
+    caller, open_calls = 0, dict[str, None]()
     for at, message in enumerate(messages):
         if isinstance(message, ToolMessage):
             _take(open_calls, message.tool_call_id, at)
@@ -86,29 +86,30 @@ def check(messages: Sequence[Message]) -> None:
     _all_answered(open_calls, caller)
 
 
-def _calls(message: AssistantMessage, at: int) -> list[str]:
+def _calls(message: AssistantMessage, at: int) -> dict[str, None]:
+    """The ids of its calls, in their order."""
     ids = [call.id for call in message.tool_calls or []]
     if message.content is None and not ids:
         raise _bad(f"messages[{at}].content", "An assistant message needs `content` or `tool_calls`.")
     if len(set(ids)) < len(ids):
         raise _bad(f"messages[{at}].tool_calls", "Two of these tool calls have the same id.")
-    return ids
+    return dict.fromkeys(ids)
 
 
-def _take(open_calls: list[str], answered: str, at: int) -> None:
+def _take(open_calls: dict[str, None], answered: str, at: int) -> None:
     if answered not in open_calls:
         raise _bad(
             f"messages[{at}].tool_call_id",
             f"The assistant message before has no tool call with the id `{answered}` that is still unanswered.",
         )
-    open_calls.remove(answered)
+    del open_calls[answered]
 
 
-def _all_answered(open_calls: Sequence[str], caller: int) -> None:
-    if open_calls:
+def _all_answered(open_calls: Iterable[str], caller: int) -> None:
+    for unanswered in open_calls:
         raise _bad(
             f"messages[{caller}].tool_calls",
-            f"The tool call `{open_calls[0]}` has no answer: a `tool` message must follow for each call.",
+            f"The tool call `{unanswered}` has no answer: a `tool` message must follow for each call.",
         )
 
 

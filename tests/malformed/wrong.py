@@ -23,9 +23,9 @@ _STRANGE: list[Callable[[Random], Any]] = [
     lambda r: "x" * r.choice([1, 64, 65, 1000, 70_000]),
     lambda r: r.choice(["\x00", "\ud800", "<|im_end|>", "\ufdd0", "\u202e", "🚀" * 50, "%s{}`\n\r", "null"]),
     lambda r: r.choice(["text", "function", "user", "tool", "auto", "json_schema", "starter", "gpt-4"]),
-    lambda r: [r.choice([1, "a", None, {}, HI]) for _ in range(r.randrange(5))],
+    lambda r: [r.choice([1, "a", None, {}, dict(HI)]) for _ in range(r.randrange(5))],
     lambda r: {r.choice(["type", "role", "name", "a", ""]): r.choice([1, "a", None, []])},
-    lambda r: _deep(r.choice([3, 40, 200, 601])),
+    lambda r: _deep(r.choice([3, 40, 120, 201])),
     lambda r: {"$ref": r.choice(["#", "#/$defs/a", "http://127.0.0.1:1/"])},
     lambda r: {"type": r.choice(["object", "array", "string", "x"]), r.choice(_KEYWORDS): r.choice([1, -1, "(", {}])},
 ]  # fmt: skip
