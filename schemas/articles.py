@@ -112,6 +112,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     failed_at: dt.datetime
 
+    @classmethod
+    def header_names(cls) -> dict[str, str]:
+        """The header of each field."""
+        return {name: _header(name) for name in cls.__struct_fields__}
+
     def headers(self) -> dict[str, str]:
         values = msgspec.to_builtins(self, str_keys=True)
         return {_header(name): _line(str(value)) for name, value in values.items()}
@@ -119,7 +124,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> DeadLetter:
         """Raises BadRequest when a header is missing or not of its type."""
-        names = {_header(name): name for name in cls.__struct_fields__}
+        names = {header: name for name, header in cls.header_names().items()}
         values = {names[k]: urllib.parse.unquote(v) for k, v in headers.items() if k in names}
         try:
             return msgspec.convert(values, cls, strict=False)

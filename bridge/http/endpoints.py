@@ -178,4 +178,7 @@ ENDPOINTS = (
         ),
     ),
     Endpoint("get", "/openapi.json", "This document", gives=(Content(dict[str, Any], {"openapi": "3.1.0"}),)),
+    Endpoint(
+        "get", "/asyncapi.json", "The NATS side", gives=(Content(dict[str, Any], {"asyncapi": "3.0.0"}),)
+    ),
 )

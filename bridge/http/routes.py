@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge.client import Client
-from bridge.http import chat, health, models, openapi, status
+from bridge.http import asyncapi, chat, health, models, openapi, status
 from bridge.http.context import NATS, SETTINGS
 from bridge.http.errors import errors
 from bridge.http.observe import add_request_id, observe
@@ -27,6 +27,7 @@ def build(settings: Settings, nc: Client) -> web.Application:
             web.get("/readyz", health.ready),
             web.get("/", status.index),
             web.get("/openapi.json", openapi.index),
+            web.get("/asyncapi.json", asyncapi.index),
         ]
     )
     return app

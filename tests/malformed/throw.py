@@ -16,6 +16,7 @@ import aiohttp
 from nats.aio.subscription import Subscription
 
 from bridge.credentials import User
+from bridge.settings import Settings
 from schemas import subjects
 from schemas.runtime.client import Client
 from schemas.runtime.connection import connect
@@ -26,6 +27,7 @@ from tests.malformed.house import House
 # A worker with a model on two shared cores has other things to do at times.
 PATIENCE = 60.0
 _SERVERS_WORD = 2.0
+_MAX_BODY = Settings.model_fields["max_body"].default
 _TOGETHER = 16
 
 
@@ -39,7 +41,7 @@ class Tally:
 
     def note(self, way: str, outcome: int | str, sent: bytes) -> None:
         self.counts[f"{way} {outcome}"] += 1
-        if outcome == "hang" or (isinstance(outcome, int) and outcome >= 500):
+        if outcome in ("hang", "no answer") or (isinstance(outcome, int) and outcome >= 500):
             self.bad.append(f"{way} {outcome}: {sent[:2000]!r}")
 
 
@@ -108,8 +110,9 @@ class Thrower:
                     outcome = 599
         except TimeoutError:
             outcome = "hang"
-        except (aiohttp.ClientError, ValueError) as error:
-            outcome = type(error).__name__
+        except aiohttp.ClientError as error:
+            # A body far over the limit is not read to its end, and who still writes may miss the 413.
+            outcome = type(error).__name__ if len(body) > _MAX_BODY else "no answer"
         self.tally.note(f"{method} http", outcome, f"{method} {path} {headers} ".encode() + body)
 
     async def _raw_http(self, number: int, random: Random) -> None:
@@ -159,7 +162,7 @@ class Thrower:
         try:
             if await self._send(subject, inbox.subject.encode(), head, body):
                 message = await inbox.next_msg(timeout=_SERVERS_WORD)
-                outcome = "stored" if b'"seq"' in message.data else "refused"
+                outcome = _taken(message.data)
         except TimeoutError:
             outcome = "without a word of the server"
         await inbox.unsubscribe()
@@ -205,8 +208,17 @@ class Thrower:
                     await asyncio.sleep(0.1)
         except TimeoutError:
             self.tally.bad.append(f"{left} articles never ended")
-        for stream in ("ANALYSES", "DEAD"):
-            self.tally.counts[stream] = (await js.stream_info(stream)).state.messages
+        ends = [(await js.stream_info(stream)).state.messages for stream in ("ANALYSES", "DEAD")]
+        self.tally.counts |= dict(zip(("ended analysed", "ended dead"), ends, strict=True))
+        if sum(ends) != (taken := self.tally.counts["article stored"]):
+            self.tally.bad.append(f"{taken} articles were stored, and {sum(ends)} ended")
+
+
+def _taken(answer: bytes) -> str:
+    """What JetStream says of a publication."""
+    if b'"seq"' not in answer:
+        return "refused"
+    return "known already" if b'"duplicate"' in answer else "stored"
 
 
 async def _line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
