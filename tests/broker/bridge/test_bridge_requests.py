@@ -123,8 +123,3 @@ async def test_a_body_that_cannot_be_decoded_is_a_400(http: aiohttp.ClientSessio
         assert got.status == 400
         error = (await got.json())["error"]
         assert (error["type"], error["code"]) == ("invalid_request_error", "invalid_body")
-
-
-async def test_what_aiohttp_refuses_has_a_code_too(http: aiohttp.ClientSession) -> None:
-    async with http.post(URL, data=b"{}", headers={"Expect": "the unexpected"}) as got:
-        assert (got.status, (await got.json())["error"]["code"]) == (417, "expectation_failed")
