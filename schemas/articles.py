@@ -18,7 +18,7 @@ from schemas.completion import Usage
 from schemas.errors import BadRequest
 
 _Text = Annotated[str, Meta(min_length=1)]
-_Moment = Annotated[dt.datetime, Meta(tz=True)]
+Moment = Annotated[dt.datetime, Meta(tz=True)]
 
 
 class Article(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -29,7 +29,7 @@ class Article(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     id: _Text | None = None
     url: str | None = None
     source: str | None = None
-    published_at: _Moment | None = None
+    published_at: Moment | None = None
     lang: str | None = None
     meta: dict[str, Any] | None = None
 
@@ -147,7 +147,7 @@ _COUNT = re.compile(r"[0-9]{1,6}")
 
 def _moment(text: str | None) -> dt.datetime | None:
     try:
-        return msgspec.convert(text, _Moment | None)
+        return msgspec.convert(text, Moment | None)
     except msgspec.ValidationError:
         return None
 
@@ -171,6 +171,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     first_published: dt.datetime | None = None
     replace: bool = False
 
+    @classmethod
+    def header_names(cls) -> dict[str, str]:
+        """The header of each field."""
+        return {name: _header(name) for name in cls.__struct_fields__}
+
     def headers(self) -> dict[str, str]:
         values = msgspec.to_builtins(self, str_keys=True)
         values["replace"] = "true" if self.replace else None
@@ -184,12 +189,12 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> DeadLetter:
         """Raises BadRequest when a header is missing or not of its type."""
-        names = {_header(name): name for name in cls.__struct_fields__}
+        names = {header: name for name, header in cls.header_names().items()}
         values = {names[k]: urllib.parse.unquote(v) for k, v in headers.items() if k in names}
         try:
             return msgspec.convert(values, cls, strict=False)
         except msgspec.ValidationError:
-            raise BadRequest("This message in DEAD is not a dead letter.") from None
+            raise BadRequest("This message in DEAD is not a dead letter.", code="invalid_letter") from None
 
     @property
     def address(self) -> subjects.ArticleSubject:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -71,21 +71,47 @@ def text(content: Content | None) -> str:
 
 
 def check(messages: Sequence[Message]) -> None:
-    """What single messages cannot tell. Raises BadRequest naming the message."""
-    called: set[str] = set()
+    """What single messages cannot tell. Raises BadRequest naming the message.
+
+    Calls are answered right after they are made, each once, so that an id may come again in a later turn.
+    """
+    caller, open_calls = 0, dict[str, None]()
     for at, message in enumerate(messages):
-        match message:
-            case AssistantMessage(content=None, tool_calls=None | []):
-                raise BadRequest(
-                    "An assistant message needs `content` or `tool_calls`.",
-                    param=f"messages[{at}].content",
-                    code="invalid_value",
-                )
-            case AssistantMessage(tool_calls=list(calls)):
-                called |= {call.id for call in calls}
-            case ToolMessage(tool_call_id=answered) if answered not in called:
-                raise BadRequest(
-                    f"No earlier assistant message has a tool call with the id `{answered}`.",
-                    param=f"messages[{at}].tool_call_id",
-                    code="invalid_value",
-                )
+        if isinstance(message, ToolMessage):
+            _take(open_calls, message.tool_call_id, at)
+            continue
+        _all_answered(open_calls, caller)
+        if isinstance(message, AssistantMessage):
+            caller, open_calls = at, _calls(message, at)
+    _all_answered(open_calls, caller)
+
+
+def _calls(message: AssistantMessage, at: int) -> dict[str, None]:
+    """The ids of its calls, in their order."""
+    ids = [call.id for call in message.tool_calls or []]
+    if message.content is None and not ids:
+        raise _bad(f"messages[{at}].content", "An assistant message needs `content` or `tool_calls`.")
+    if len(set(ids)) < len(ids):
+        raise _bad(f"messages[{at}].tool_calls", "Two of these tool calls have the same id.")
+    return dict.fromkeys(ids)
+
+
+def _take(open_calls: dict[str, None], answered: str, at: int) -> None:
+    if answered not in open_calls:
+        raise _bad(
+            f"messages[{at}].tool_call_id",
+            f"The assistant message before has no tool call with the id `{answered}` that is still unanswered.",
+        )
+    del open_calls[answered]
+
+
+def _all_answered(open_calls: Iterable[str], caller: int) -> None:
+    for unanswered in open_calls:
+        raise _bad(
+            f"messages[{caller}].tool_calls",
+            f"The tool call `{unanswered}` has no answer: a `tool` message must follow for each call.",
+        )
+
+
+def _bad(param: str, reason: str) -> BadRequest:
+    return BadRequest(reason, param=param, code="invalid_value")

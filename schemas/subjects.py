@@ -29,12 +29,29 @@ ERROR = "Nats-Service-Error"
 ERROR_CODE = "Nats-Service-Error-Code"
 RETRY_AFTER = "Retry-After"
 
-# A subject's token: whatever NATS takes there, kept to a length that a person can still read.
-_TOKEN = re.compile(r"[^\s.*>\x00-\x1f\x7f]{1,64}")
+# A subject's token: whatever NATS takes there, kept to a length that a person can still read. U+FFFD stands for
+# bytes that were no text: which ones, nobody knows any more.
+_CHARACTER = r"[^\s.*>\x00-\x1f\x7f\ufffd]"
+_TOKEN = re.compile(rf"{_CHARACTER}{{1,64}}")
+_INBOX = re.compile(rf"_INBOX(?:\.{_CHARACTER}+)+")
+# A line of the protocol has at most 4096 bytes, and holds more than this.
+_LONGEST_INBOX = 512
 
 
 def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
+
+
+def is_request_id(text: str) -> bool:
+    """It becomes a token of a subject, and a header in HTTP too."""
+    return is_token(text) and text.isascii()
+
+
+def is_inbox(subject: str) -> bool:
+    """Whether an answer may go there. Whoever asks names the place: it could be one where we may write and they
+    may not, or one for which the server ends our connection.
+    """
+    return len(subject) <= _LONGEST_INBOX and _INBOX.fullmatch(subject) is not None
 
 
 def model_token(model: str) -> str:
@@ -82,4 +99,15 @@ def parse_article(subject: str) -> ArticleSubject:
         raise BadRequest(
             f"`{subject}` is not a subject of the form articles.<lane>.<recipe>.<id>.", code="invalid_subject"
         )
+    if not all(map(is_token, parts)):
+        raise BadRequest(
+            f"Recipe and id in `{subject}` must have 1 to 64 characters, none of them blank or * >.",
+            code="invalid_subject",
+        )
     return ArticleSubject(*parts[1:])
+
+
+def dead_article(stream: str, subject: str) -> str:
+    """Where the article of `subject` lies when it is dead: what cannot be a token there is hashed as ids are."""
+    _, _, recipe, token = subject.split(".", 3)
+    return dead(stream, id_token(recipe), id_token(token))

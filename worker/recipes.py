@@ -67,8 +67,10 @@ class Recipe(BaseModel):
             _templates.from_string(self.template)
         except jsonschema.SchemaError as error:
             raise ValueError(f"answer is not a JSON Schema: {error.message}") from None
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, SyntaxError) as error:  # some of it only Python's compiler minds
             raise ValueError(f"template is not valid Jinja: {error}") from None
+        except RecursionError:
+            raise ValueError("template or answer is nested too deeply") from None
         return self
 
     def request(self, article: Article) -> ChatRequest:
@@ -89,8 +91,11 @@ class Recipe(BaseModel):
 
     def result(self, text: str) -> Any:
         """The answer as data. Raises ValueError when it is not JSON that validates."""
-        result = msgspec.json.decode(text)  # stricter than json: what it takes can be encoded again
-        error = jsonschema.exceptions.best_match(self._validator.iter_errors(_exact(text)))
+        try:
+            result = msgspec.json.decode(text)  # stricter than json: what it takes can be encoded again
+            error = jsonschema.exceptions.best_match(self._validator.iter_errors(_exact(text)))
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
         if error is not None:
             raise ValueError(error.message)
         return result
@@ -110,7 +115,7 @@ def parse(payload: bytes) -> Recipe:
 
 
 def _fault(item: Any) -> str:
-    where = "".join(f"{key}." for key in item["loc"])[:-1]
+    where = _clause("".join(f"{key}." for key in item["loc"])[:-1])
     what = _clause(item["msg"].removeprefix("Value error, "))
     return f"{where}: {what}" if where else what
 

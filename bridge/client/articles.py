@@ -71,7 +71,9 @@ def prepare(line: bytes, target: Target) -> Outgoing:
 
 def outgoing(key: str, token: str, payload: bytes, target: Target) -> Outgoing:
     if not subjects.is_token(target.recipe):
-        raise BadRequest(f"`{target.recipe}` cannot be a recipe's name.", param="recipe")
+        raise BadRequest(
+            f"`{target.recipe}` cannot be a recipe's name.", param="recipe", code="invalid_value"
+        )
     headers = {subjects.REPLACE: "true"} if target.replace else {}
     if not fits(payload, headers):
         raise _too_large(payload)

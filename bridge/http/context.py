@@ -76,7 +76,7 @@ def new_call(request: web.Request) -> Call:
     An id that is in use is not given twice: whoever hangs up cancels it, and must not cancel somebody else's.
     """
     own = request.headers.get("X-Request-Id", "")
-    usable = subjects.is_token(own) and own.isascii() and own not in request.app[ACTIVE]
+    usable = subjects.is_request_id(own) and own not in request.app[ACTIVE]
     trace = request.headers.get("Traceparent", "").strip()
     deadline = request.headers.get(subjects.DEADLINE)
     return Call(

@@ -40,7 +40,10 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return of_aiohttp(request, error)
     except web.RequestPayloadError:
         return answer(
-            BadRequest("The request body cannot be decoded; check Content-Encoding and its length.")
+            BadRequest(
+                "The request body cannot be decoded; check Content-Encoding and its length.",
+                code="invalid_body",
+            )
         )
     except ConnectionError:
         raise  # the client is gone: nobody is left to answer
@@ -65,4 +68,5 @@ def of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
     if isinstance(error, web.HTTPNotFound):
         return answer(NotFound(f"Unknown path ({where}).", code="unknown_url"))
     kind = BadRequest if error.status < LlmError.status else LlmError
-    return answer(kind(f"{error.reason} ({where})."), error.status)
+    code = error.reason.lower().replace(" ", "_").replace("-", "_")
+    return answer(kind(f"{error.reason} ({where}).", code=code), error.status)

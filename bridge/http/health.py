@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from aiohttp import web
 
 from bridge.client import presence
@@ -11,8 +12,19 @@ from schemas.codec import encode
 from schemas.errors import Unavailable
 
 
+class Live(msgspec.Struct, frozen=True):
+    status: str = "live"
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """`workers` is how many there are."""
+
+    workers: int
+    status: str = "ready"
+
+
 async def live(_: web.Request) -> web.Response:
-    return errors.json(encode({"status": "live"}))
+    return errors.json(encode(Live()))
 
 
 async def ready(request: web.Request) -> web.Response:
@@ -20,4 +32,4 @@ async def ready(request: web.Request) -> web.Response:
     workers = await presence.workers(request.app[NATS])
     if not workers:
         raise Unavailable("No worker is there at the moment; start one with `nats-mlx worker`.")
-    return errors.json(encode({"status": "ready", "workers": len(workers)}))
+    return errors.json(encode(Ready(len(workers))))

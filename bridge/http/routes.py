@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge.client import Client
-from bridge.http import auth, chat, headers, health, models, status
+from bridge.http import asyncapi, auth, chat, headers, health, models, openapi, status
 from bridge.http.context import ACTIVE, GUARD, METERS, NATS, SETTINGS
 from bridge.http.errors import errors
 from bridge.http.limits import Meters
@@ -32,6 +32,8 @@ def build(settings: Settings, nc: Client) -> web.Application:
             web.get("/healthz", health.live),
             web.get("/readyz", health.ready),
             web.get("/", status.index),
+            web.get("/openapi.json", openapi.index),
+            web.get("/asyncapi.json", asyncapi.index),
         ]
     )
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import importlib.metadata
 
+import msgspec
 from aiohttp import web
 
 from bridge.client import presence
@@ -14,7 +15,7 @@ from schemas.codec import encode
 from schemas.errors import Unavailable
 from schemas.presence import Presence
 
-_LINKS = ["/v1/chat/completions", "/v1/models", "/healthz", "/readyz"]
+_LINKS = ["/v1/chat/completions", "/v1/models", "/healthz", "/readyz", "/openapi.json", "/asyncapi.json"]
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>nats-mlx</title>
 <h1>nats-mlx {version}</h1>
@@ -24,6 +25,15 @@ _PAGE = """<!doctype html>
 """
 
 
+class About(msgspec.Struct, frozen=True):
+    """Which program this is, who is there, and where to go on."""
+
+    service: str
+    version: str
+    workers: list[Presence]
+    links: list[str]
+
+
 async def index(request: web.Request) -> web.Response:
     try:
         workers = await presence.workers(request.app[NATS])
@@ -31,8 +41,7 @@ async def index(request: web.Request) -> web.Response:
         workers = []  # this page is for whoever asks why nothing works: it must come up; /readyz says why
     if "text/html" in request.headers.get("Accept", ""):
         return web.Response(text=_page(workers), content_type="text/html")
-    body = {"service": "nats-mlx", "version": _version(), "workers": workers, "links": _LINKS}
-    return errors.json(encode(body))
+    return errors.json(encode(About("nats-mlx", _version(), workers, _LINKS)))
 
 
 def _version() -> str:

@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from nats.aio.client import Client
 from nats.errors import Error, SlowConsumerError
 
 from schemas.errors import Unavailable
 from schemas.runtime import log
+from schemas.runtime.client import Client
 
 _log = log.get("nats")
 # The users of nats.conf: each may subscribe only below an inbox prefix of its own.

@@ -170,5 +170,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise BadSettings(f"Cannot read the settings file {path}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise BadSettings(f"The settings file {path} is nested too deeply.") from None
+    except ValueError as error:  # a number of thousands of digits is one without being a fault in TOML
         raise BadSettings(f"The settings file {path} is not valid TOML: {error}.") from None

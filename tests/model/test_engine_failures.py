@@ -16,15 +16,22 @@ QUESTIONS = ["What is the capital of France?", "Name three colours."]
 LONG = {"temperature": 0, "max_tokens": 500, "logit_bias": {"0": -100, "2": -100}}  # no end of its own
 
 
+class Panic(BaseException):
+    """What comes out of Rust code that panics."""
+
+
 class TestFailure:
-    async def test_a_step_that_fails_fails_its_rows_and_no_others(self, ask: Any) -> None:
+    @pytest.mark.parametrize("kind", [RuntimeError, Panic])
+    async def test_a_step_that_fails_fails_its_rows_and_no_others(
+        self, ask: Any, kind: type[BaseException]
+    ) -> None:
         works = [await ask.work(text, **LONG) for text in QUESTIONS]
         decoder, calls = ask.batch._decoder, iter(range(1_000))
         real = decoder.step
 
         def once() -> Any:
             if next(calls) == 4:
-                raise RuntimeError("[metal] command buffer execution failed")
+                raise kind("[metal] command buffer execution failed")
             return real()
 
         decoder.step = once  # the batch is thrown away, and this with it

@@ -179,7 +179,7 @@ class Engine:
                     return
             except LlmError as error:
                 self._fail([job.id], error)
-            except Exception as error:
+            except BaseException as error:  # a panic in Rust is no Exception, and this thread must not end
                 log.error("job_refused_by_batch", job=job.id, exc_info=error)
                 self._fail([job.id], EngineFailed("The model cannot take this request; try again."))
 
@@ -188,7 +188,7 @@ class Engine:
         try:
             with self._watchdog.over():
                 events = batch.step()
-        except Exception as error:
+        except BaseException as error:  # as in _admit
             # Its rows cannot be trusted any more. They fail, and the next rows get a new batch.
             log.error("engine_step_failed", model=name, rows=len(batch.jobs), exc_info=error)
             self._residents.renew(name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from schemas.chat import ChatRequest
 from schemas.errors import LlmError, Unavailable
@@ -10,6 +11,7 @@ from schemas.runtime import log as logs
 from worker.engine.catalog import Catalog, Entry
 from worker.engine.model import Limits, Model
 from worker.engine.shape import Shape
+from worker.engine.subset import unsupported
 from worker.jobs import Prepared
 
 log = logs.get("worker.models")
@@ -24,11 +26,13 @@ class Models:
         self._open: dict[str, Model] = {}
 
     def head(self, first: ChatRequest, second: ChatRequest) -> list[int]:
-        return self.find(first.model).head(first, second)
+        with _panics_refused(first):
+            return self.find(first.model).head(first, second)
 
     def prepare(self, request: ChatRequest, head: Sequence[int] = ()) -> Prepared:
         """Raises BadRequest, NotFound, Unavailable."""
-        return self.find(request.model).prepare(request, head)
+        with _panics_refused(request):
+            return self.find(request.model).prepare(request, head)
 
     def find(self, name: str | None) -> Model:
         """By name or alias; None is the default. Raises NotFound, or Unavailable for one that does not load."""
@@ -45,6 +49,19 @@ class Models:
         except Exception as error:
             raise broken(entry, error) from error
         return model
+
+
+@contextlib.contextmanager
+def _panics_refused(request: ChatRequest) -> Iterator[None]:
+    """The grammars' compiler is Rust: where it panics, no `Exception` comes, and nobody would ever be answered."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as panic:
+        log.error("grammar_compiler_panicked", error=str(panic))
+        param = "tools" if request.response_format is None else "response_format"
+        raise unsupported("its compiler cannot read it.", param) from None
 
 
 def broken(entry: Entry, error: Exception) -> Unavailable:

@@ -156,7 +156,8 @@ def _free_mark(text: str) -> str:
     for mark in _MARKS:
         if mark not in text:
             return mark
-    raise BadRequest("The request holds every noncharacter of Unicode; leave one out.", param="messages")
+    reason = "The request holds every noncharacter of Unicode; leave one out."
+    raise BadRequest(reason, param="messages", code="invalid_value")
 
 
 def _no_effect(name: str, why: str) -> BadRequest:

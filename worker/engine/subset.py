@@ -44,7 +44,7 @@ def check(
         raise unsupported(f"it is longer than {_LARGEST // 1024} KB.", param)
     for part in _parts(schema, param):
         _check_part(part, param)
-        written = [part.get(keyword) for keyword in _WRITTEN], list(part.get("properties") or {})
+        written = [part.get(keyword) for keyword in _WRITTEN], _names(part, "properties")
         if control is not None and (found := control.search(json.dumps(written, ensure_ascii=False))):
             raise unsupported(f"it holds `{found[0]}`, the text of a control token of this model.", param)
 
@@ -100,7 +100,7 @@ def _check_part(part: dict[str, Any], param: str) -> None:
     for keyword in _NUMBERS:
         if keyword in part and _inexact(part[keyword]):
             raise unsupported(f"`{keyword}` has an integer beyond 2^53; write it as a string.", param)
-    patterns = [part.get("pattern"), *(part.get("patternProperties") or {})]
+    patterns = [part.get("pattern"), *_names(part, "patternProperties")]
     for pattern in patterns:
         if isinstance(pattern, str) and (found := _FOREIGN.search(pattern)):
             raise unsupported(
@@ -111,9 +111,15 @@ def _check_part(part: dict[str, Any], param: str) -> None:
         raise unsupported("`minProperties` is more than what is `required`.", param)
 
 
+def _names(part: dict[str, Any], keyword: str) -> list[str]:
+    """The compiler is who refuses a keyword's value that is no object."""
+    found = part.get(keyword)
+    return list(found) if isinstance(found, dict) else []
+
+
 def _inexact(value: Any) -> bool:
     if isinstance(value, list):
         return any(map(_inexact, value))
     if isinstance(value, dict):
         return any(map(_inexact, value.values()))
-    return isinstance(value, int | float) and float(value).is_integer() and abs(value) > _EXACT
+    return isinstance(value, int | float) and abs(value) > _EXACT and value % 1 == 0

@@ -78,7 +78,7 @@ class Analyst:
         attempts = msg.metadata.num_delivered or 1
         for_good = error.status < 500 and error.status != 429
         if for_good or attempts >= streams.MAX_DELIVER:
-            await self._ledger.dead(msg, subjects.parse_article(msg.subject), error, error.code or "failed")
+            await self._ledger.dead(msg, error, error.code or "failed")
             await self._ledger.settle(msg)
             return
         delay = streams.retry_delay(attempts)

@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from schemas import subjects
+from schemas.articles import Moment
 from schemas.chat import ChatRequest, decode_request
 from schemas.codec import encode
 from schemas.completion import ChatChunk, ChatCompletion
@@ -126,7 +127,10 @@ class Chat:
     async def _answer(self, msg: Msg, model: str | None = None) -> str | None:
         """Serve one request whatever happens; returns the error's sentence for the statistics."""
         job_id = _unique(self._nc)
-        exchange = _Exchange(msg, (msg.headers or {}).get(subjects.REQUEST_ID) or job_id, job_id, model)
+        named = (msg.headers or {}).get(subjects.REQUEST_ID) or job_id
+        # One that is refused is not repeated either: it may be as long as a message.
+        request_id = named if subjects.is_request_id(named) else job_id
+        exchange = _Exchange(msg, request_id, job_id, model)
         self._exchanges[job_id] = exchange
         try:
             return await self._serve(exchange)
@@ -153,8 +157,9 @@ class Chat:
         return error.message
 
     async def _run(self, exchange: _Exchange, reply: Reply) -> None:
-        if not subjects.is_token(exchange.request_id):
-            raise BadRequest(f"{subjects.REQUEST_ID} must be 1 to 64 characters, none of them blank or . * >")
+        if (exchange.headers.get(subjects.REQUEST_ID) or exchange.request_id) != exchange.request_id:
+            reason = f"{subjects.REQUEST_ID} must be 1 to 64 characters of ASCII, none of them blank or . * >"
+            raise BadRequest(f"{reason}.", param=subjects.REQUEST_ID, code="invalid_header")
         request = self._addressed(decode_request(exchange.msg.data), exchange.model)
         # All that are here count, not what the engine has: requests on their way there would pass in a crowd.
         if len(self._exchanges) > self._most:
@@ -223,8 +228,8 @@ def _seconds_left(headers: Mapping[str, str]) -> float | None:
     if text is None:
         return None
     try:
-        deadline = msgspec.convert(text, dt.datetime, strict=False)
-        return (deadline - dt.datetime.now(dt.UTC)).total_seconds()
-    except (msgspec.ValidationError, TypeError):
+        deadline = msgspec.convert(text, Moment)
+    except msgspec.ValidationError:
         reason = f"{subjects.DEADLINE} must be a time as RFC 3339 has it, with its zone."
-        raise BadRequest(reason, code="invalid_header") from None
+        raise BadRequest(reason, param=subjects.DEADLINE, code="invalid_header") from None
+    return (deadline - dt.datetime.now(dt.UTC)).total_seconds()

@@ -48,7 +48,7 @@ class Ledger:
                 raise
             log.info("analysis_exists", id=analysis.id, recipe=analysis.recipe)
 
-    async def dead(self, msg: Msg, address: subjects.ArticleSubject, error: LlmError, reason: str) -> None:
+    async def dead(self, msg: Msg, error: LlmError, reason: str) -> None:
         """Store an article's original payload with the reason why it ends here."""
         earlier = Earlier.of(msg.headers)
         letter = DeadLetter(
@@ -63,7 +63,7 @@ class Ledger:
             first_published=earlier.first_published or msg.metadata.timestamp,
             replace=wants_replacement(msg.headers),
         )
-        subject = subjects.dead(streams.ARTICLES.name, address.recipe, address.token)
+        subject = subjects.dead_article(streams.ARTICLES.name, msg.subject)
         await self._js.publish(subject, msg.data, headers=letter.headers(), timeout=10)
         log.warning("article_dead", subject=msg.subject, reason=reason, error=error.message)
 

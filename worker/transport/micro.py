@@ -25,6 +25,7 @@ from nats.micro.service import (
     control_subject,
 )
 
+from schemas import subjects
 from schemas.codec import encode
 from schemas.runtime import log as logs
 
@@ -126,7 +127,7 @@ class Service:
         return dispatch
 
     async def _serve(self, endpoint: Endpoint, msg: Msg) -> None:
-        if not msg.reply:
+        if not subjects.is_inbox(msg.reply):
             log.warning("request_without_inbox", subject=msg.subject)
             return
         started = time.perf_counter_ns()
@@ -144,7 +145,8 @@ class Service:
     def _responder(self, answer: Callable[[], dict[str, object]]) -> Callable[[Msg], Awaitable[None]]:
         async def respond(msg: Msg) -> None:
             # msg.respond() would send the request's headers back.
-            await self._nc.publish(msg.reply, encode(answer()))
+            if subjects.is_inbox(msg.reply):
+                await self._nc.publish(msg.reply, encode(answer()))
 
         return respond
 

@@ -55,7 +55,6 @@ class Mover:
             await msg.ack_sync()  # settled meanwhile, or its terminator took care of it
             return
         subject = original.subject or ""
-        _, recipe, token = subjects.ArticleSubject(*subject.split(".")[1:])
         earlier = Earlier.of(original.headers)
         letter = DeadLetter(
             subject=subject,
@@ -71,7 +70,7 @@ class Mover:
         )
         headers = letter.headers()
         await self._js.publish(
-            subjects.dead(event.stream, recipe, token), original.data or b"", headers=headers
+            subjects.dead_article(event.stream, subject), original.data or b"", headers=headers
         )
         await self._js.delete_msg(event.stream, event.stream_seq)
         await msg.ack_sync()

@@ -139,4 +139,5 @@ async def test_a_fault_of_ours_in_the_middle_breaks_the_connection_and_cancels(
 async def test_a_body_that_cannot_be_decoded_is_a_400(http: aiohttp.ClientSession) -> None:
     async with http.post(URL, data=b"junk", headers={"Content-Encoding": "gzip"}) as got:
         assert got.status == 400
-        assert (await got.json())["error"]["type"] == "invalid_request_error"
+        error = (await got.json())["error"]
+        assert (error["type"], error["code"]) == ("invalid_request_error", "invalid_body")

@@ -148,6 +148,27 @@ class TestToolMessages:
     def test_a_call_comes_before_its_answer(self) -> None:
         assert self.refused(HI, ANSWERED, CALLED).param == "messages[1].tool_call_id"
 
+    def test_two_calls_of_one_message_have_two_ids(self) -> None:
+        error = self.refused(HI, CALLED | {"tool_calls": [CALL, CALL]}, ANSWERED, ANSWERED)
+        assert (error.param, error.code) == ("messages[1].tool_calls", "invalid_value")
+
+    def test_a_call_is_answered_once(self) -> None:
+        assert self.refused(HI, CALLED, ANSWERED, ANSWERED).param == "messages[3].tool_call_id"
+
+    @pytest.mark.parametrize(
+        "after", [[], [HI], [HI, ANSWERED], [{**ANSWERED, "tool_call_id": "call_2"}, HI]]
+    )
+    def test_a_call_without_its_answer_is_refused(self, after: list[Any]) -> None:
+        called = CALLED | {"tool_calls": [CALL, {**CALL, "id": "call_2"}]}
+        error = self.refused(HI, called, *after)
+        assert (error.param, error.code) == ("messages[1].tool_calls", "invalid_value")
+        assert "`call_1`" in error.message
+
+    def test_an_id_may_come_again_in_a_later_turn(self) -> None:
+        """Some models number their calls anew each time."""
+        assert len(ask(messages=[HI, CALLED, ANSWERED, CALLED, ANSWERED]).messages) == 5
+        assert self.refused(HI, CALLED, ANSWERED, HI, ANSWERED).param == "messages[4].tool_call_id"
+
     def test_an_answer_names_its_call(self) -> None:
         error = self.refused(HI, CALLED, {"role": "tool", "content": "2"})
         assert (error.param, error.code) == ("messages[2].tool_call_id", "missing_required_parameter")

@@ -130,3 +130,35 @@ def test_another_subject_is_refused(subject: str) -> None:
     assert caught.value.message == (
         f"`{subject}` is not a subject of the form articles.<lane>.<recipe>.<id>."
     )
+
+
+@pytest.mark.parametrize("odd", ["a" * 65, "", "a b", "a\x0bb", "\x00", "*", ">", "\ufffd"])
+def test_a_subject_whose_parts_are_no_tokens_is_refused_and_has_a_place_among_the_dead(odd: str) -> None:
+    for subject in (f"articles.norm.coin.{odd}", f"articles.norm.{odd}.a"):
+        with pytest.raises(BadRequest) as caught:
+            subjects.parse_article(subject)
+        assert caught.value.code == "invalid_subject"
+        assert all(map(subjects.is_token, subjects.dead_article("ARTICLES", subject).split(".")))
+    assert subjects.dead_article("ARTICLES", f"articles.norm.coin.{odd}") == subjects.dead(
+        "ARTICLES", "coin", subjects.id_token(odd)
+    )
+
+
+@pytest.mark.parametrize("text", ["", "a" * 65, "é", "a b", "a.b", "a\n", "*"])
+def test_no_request_id(text: str) -> None:
+    assert not subjects.is_request_id(text)
+    assert subjects.is_request_id("req_1-A")
+
+
+@pytest.mark.parametrize("inbox", ["_INBOX.a", "_INBOX.publisher.a.b", "_INBOX.가", "_INBOX." + "a" * 500])
+def test_an_inbox(inbox: str) -> None:
+    assert subjects.is_inbox(inbox)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["", "_INBOX", "_INBOX.", "_INBOX.a.", "_INBOX..a", "_INBOX.*", "_INBOX.a.>", "_INBOX.a\n", "_INBOXES.a"]
+    + ["$KV.llm_recipes.coin", "analyses.coin.a", "x_INBOX.a", "_INBOX." + "a" * 506, "_INBOX.\ufffd"],
+)
+def test_no_inbox(reply: str) -> None:
+    assert not subjects.is_inbox(reply)

@@ -1,0 +1,184 @@
+"""What the HTTP side takes and gives, path by path: the table behind `/openapi.json`, which grows with the routes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.http.health import Live, Ready
+from bridge.http.models import Model, ModelList
+from bridge.http.status import About
+from schemas import subjects
+from schemas.chat import ChatRequest
+from schemas.completion import ChatCompletion
+from schemas.errors import (
+    BadRequest,
+    Cancelled,
+    DeadlineExceeded,
+    EngineFailed,
+    LlmError,
+    NotFound,
+    Overloaded,
+    TooLarge,
+    Unavailable,
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """A body: its shape (a Struct, or `str` for what is no JSON), and one that is real."""
+
+    shape: Any
+    example: Any
+    media: str = "application/json"
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A part of the path (`place` is `path`) or a header."""
+
+    name: str
+    place: str
+    about: str
+    schema: dict[str, Any]
+    example: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`errors` are those of its own; every one may fail as `LlmError` does."""
+
+    method: str
+    path: str
+    summary: str
+    gives: tuple[Content, ...]
+    takes: Content | None = None
+    errors: tuple[type[LlmError], ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+
+
+_WORKER = {
+    "worker": "mac-4711-1795396962", "version": "0.1.0", "pid": 4711, "host": "mac",
+    "models": [{"name": "smollm2-135m-instruct", "aliases": ["starter"], "context": 8192, "loaded": True}],
+    "slots": 16, "running": 0, "waiting": 0, "prompt_tokens_per_second": 0, "decode_tokens_per_second": 0,
+    "memory_bytes": 1100000000, "started_at": "2026-11-23T01:02:03Z", "updated_at": "2026-11-23T01:02:08Z",
+}  # fmt: skip
+_MODEL = {
+    "id": "smollm2-135m-instruct",
+    "created": 1795383095,
+    "object": "model",
+    "owned_by": "nats-mlx",
+}
+_ASKED = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "temperature": 0}
+_ANSWERED = {
+    "id": "chatcmpl-2kiYFCelSSwaFWon5YXjZx",
+    "created": 1795383095,
+    "model": "smollm2-135m-instruct",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"content": "The capital of France is Paris.", "role": "assistant", "refusal": None},
+            "finish_reason": "stop",
+            "logprobs": None,
+        }
+    ],
+    "usage": {"prompt_tokens": 37, "completion_tokens": 7, "total_tokens": 44},
+    "object": "chat.completion",
+}
+_STREAMED = (
+    'data: {"id":"chatcmpl-1","created":1795383095,"model":"smollm2-135m-instruct",'
+    '"choices":[{"index":0,"delta":{"content":"Paris"},"finish_reason":null,"logprobs":null}],'
+    '"object":"chat.completion.chunk"}\n\ndata: [DONE]\n\n'
+)
+_CHAT_HEADERS = (
+    Parameter(
+        "Traceparent",
+        "header",
+        "The caller's trace, as W3C's Trace Context has it; another value is ignored.",
+        {"type": "string"},
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    ),
+    Parameter(
+        subjects.DEADLINE,
+        "header",
+        "When the answer is of no more use (RFC 3339, with its zone): the request is dropped with 504 then.",
+        {"type": "string", "format": "date-time"},
+        "2099-01-01T00:00:00Z",
+    ),
+)
+_MODEL_ID = Parameter(
+    "id",
+    "path",
+    "A name or an alias; slashes belong to it.",
+    {"type": "string", "minLength": 1},
+    "smollm2-135m-instruct",
+)
+
+ENDPOINTS = (
+    Endpoint(
+        "post",
+        "/v1/chat/completions",
+        "A chat completion, whole or streamed",
+        takes=Content(ChatRequest, _ASKED),
+        gives=(
+            Content(ChatCompletion, _ANSWERED),
+            Content(
+                str,
+                _STREAMED,
+                "text/event-stream",
+                "With `stream: true`: a `ChatChunk` after each `data: `, ended by `data: [DONE]` or an `ErrorBody`.",
+            ),
+        ),
+        errors=(
+            BadRequest,
+            NotFound,
+            TooLarge,
+            Overloaded,
+            Cancelled,
+            EngineFailed,
+            Unavailable,
+            DeadlineExceeded,
+        ),
+        parameters=_CHAT_HEADERS,
+    ),
+    Endpoint(
+        "get",
+        "/v1/models",
+        "The models that present workers serve",
+        gives=(Content(ModelList, {"data": [_MODEL], "object": "list"}),),
+        errors=(Unavailable,),
+    ),
+    Endpoint(
+        "get",
+        "/v1/models/{id}",
+        "One model, by name or alias",
+        gives=(Content(Model, _MODEL),),
+        errors=(NotFound, Unavailable),
+        parameters=(_MODEL_ID,),
+    ),
+    Endpoint("get", "/healthz", "This process lives", gives=(Content(Live, {"status": "live"}),)),
+    Endpoint(
+        "get",
+        "/readyz",
+        "A request would find a worker",
+        gives=(Content(Ready, {"status": "ready", "workers": 1}),),
+        errors=(Unavailable,),
+    ),
+    Endpoint(
+        "get",
+        "/",
+        "What this is and who is there, as JSON for programs and a page for people",
+        gives=(
+            Content(
+                About,
+                {"service": "nats-mlx", "version": "0.1.0", "workers": [_WORKER], "links": ["/v1/models"]},
+            ),
+            Content(str, "<!doctype html>...", "text/html"),
+        ),
+    ),
+    Endpoint("get", "/openapi.json", "This document", gives=(Content(dict[str, Any], {"openapi": "3.1.0"}),)),
+    Endpoint(
+        "get", "/asyncapi.json", "The NATS side", gives=(Content(dict[str, Any], {"asyncapi": "3.0.0"}),)
+    ),
+)

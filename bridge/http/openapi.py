@@ -1,0 +1,132 @@
+"""`/openapi.json`: the table of endpoints and the Structs of the contract as an OpenAPI document, built once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from bridge.http import errors
+from bridge.http.endpoints import ENDPOINTS, Content, Endpoint, Parameter
+from schemas import __version__
+from schemas.codec import encode
+from schemas.completion import ChatChunk
+from schemas.errors import ErrorBody, LlmError, Overloaded, Unavailable
+
+_Json = dict[str, Any]
+
+_REF = "#/components/schemas/{name}"
+_ABOUT = """OpenAI's API over workers behind NATS. Every error is an `ErrorBody`, as OpenAI has it; an unknown path \
+is a 404 and another method a 405, with `Allow`. Every answer has an `X-Request-Id`: the request's own where it is \
+1 to 64 characters of ASCII without blanks and `. * >`."""
+_REQUEST_ID = {"description": "Follows the request from here to the worker.", "schema": {"type": "string"}}
+_RETRY_AFTER = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}}
+
+
+async def index(_: web.Request) -> web.Response:
+    return errors.json(document())
+
+
+@functools.cache
+def document() -> bytes:
+    """The bytes that are served."""
+    shapes = {content.shape for one in ENDPOINTS for content in _contents(one) if content.shape is not str}
+    kinds = [*sorted(shapes, key=str), ErrorBody, ChatChunk]
+    _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
+    paths: _Json = {}
+    for one in ENDPOINTS:
+        paths.setdefault(one.path, {})[one.method] = _operation(one)
+    return encode(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "nats-mlx",
+                "version": __version__,
+                "description": _ABOUT,
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
+            "servers": [{"url": "/"}],
+            "paths": paths,
+            "components": {"schemas": schemas},
+        }
+    )
+
+
+def _contents(one: Endpoint) -> Iterable[Content]:
+    return (*one.gives, *([one.takes] if one.takes else []))
+
+
+def _operation(one: Endpoint) -> _Json:
+    found: _Json = {
+        "operationId": _name(one),
+        "summary": one.summary,
+        "parameters": [_parameter(parameter) for parameter in one.parameters],
+        "responses": {"200": _answer("The answer.", one.gives)}
+        | {str(status): _refusal(kinds) for status, kinds in _by_status(one.errors).items()},
+    }
+    if one.takes:
+        found["requestBody"] = {"required": True, "content": _bodies([one.takes])}
+    return found
+
+
+def _name(one: Endpoint) -> str:
+    """`get_v1_models_id`: a name for the code that generators make."""
+    words = one.path.replace("{", "").replace("}", "").replace(".", "/").split("/")
+    return "_".join([one.method, *filter(None, words)])
+
+
+def _parameter(one: Parameter) -> _Json:
+    return {
+        "name": one.name,
+        "in": one.place,
+        "required": one.place == "path",
+        "description": one.about,
+        "schema": one.schema,
+        "example": one.example,
+    }
+
+
+def _by_status(kinds: Iterable[type[LlmError]]) -> dict[int, list[type[LlmError]]]:
+    found: dict[int, list[type[LlmError]]] = {}
+    every: set[type[LlmError]] = {LlmError, *kinds}
+    for kind in sorted(every, key=lambda kind: (kind.status, kind.__name__)):
+        found.setdefault(kind.status, []).append(kind)
+    return found
+
+
+def _refusal(kinds: list[type[LlmError]]) -> _Json:
+    """One status; its examples are told apart by their code."""
+    about = " ".join(_sentence(kind) for kind in kinds)
+    example = encode(kinds[-1](_sentence(kinds[-1])).body())
+    answer = _answer(about, [Content(ErrorBody, msgspec.json.decode(example))])
+    if set(kinds) & {Overloaded, Unavailable}:
+        answer["headers"]["Retry-After"] = _RETRY_AFTER
+    return answer
+
+
+def _sentence(kind: type[LlmError]) -> str:
+    if kind is LlmError:
+        return "A fault of ours; the log tells why."
+    return (kind.__doc__ or "").partition("\n")[0]
+
+
+def _answer(about: str, contents: Iterable[Content]) -> _Json:
+    return {
+        "description": about,
+        "headers": {"X-Request-Id": _REQUEST_ID},
+        "content": _bodies(contents),
+    }
+
+
+def _bodies(contents: Iterable[Content]) -> _Json:
+    return {content.media: {"schema": _schema(content), "example": content.example} for content in contents}
+
+
+def _schema(content: Content) -> _Json:
+    if content.shape is str:
+        return {"type": "string"} | ({"description": content.about} if content.about else {})
+    (found,), _ = msgspec.json.schema_components([content.shape], ref_template=_REF)
+    return found
