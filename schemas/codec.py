@@ -46,6 +46,14 @@ def decode(kind: type[T], payload: bytes, refused: Mapping[str, str] | None = No
     return value
 
 
+def convert(kind: type[T], values: Mapping[str, str]) -> T:
+    """Texts, such as the parameters of a query, as `kind`. Raises BadRequest as decode() does."""
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error), {}) from None
+
+
 def _refusal(text: str, refused: Mapping[str, str]) -> LlmError:
     match = _AT.match(text)
     assert match is not None  # the pattern's parts are all optional

@@ -6,6 +6,7 @@ LlmError
 ├── Forbidden 403
 ├── NotFound 404
 ├── TooSlow 408
+├── Conflict 409
 ├── TooLarge 413
 ├── Overloaded 429
 ├── Cancelled 499
@@ -113,6 +114,14 @@ class TooSlow(LlmError):
     status = 408
     type = "invalid_request_error"
     default_code = "request_timeout"
+
+
+class Conflict(LlmError):
+    """It cannot be done as things are now."""
+
+    status = 409
+    type = "invalid_request_error"
+    default_code = "conflict"
 
 
 class TooLarge(LlmError):

@@ -8,14 +8,11 @@ import sys
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
+from bridge import jsonl
 from bridge.publication import Line
-from schemas import streams
 from schemas.errors import BadRequest
 
 _CHUNK = 256 * 1024
-# More than any article may have, so that it is refused for its size; a file that is no JSON Lines is one such.
-_LONGEST = 2 * streams.ARTICLES.max_msg_size
-_BOM = b"\xef\xbb\xbf"
 
 
 async def of_files(files: Iterable[Path]) -> AsyncGenerator[Line]:
@@ -35,24 +32,18 @@ async def of_files(files: Iterable[Path]) -> AsyncGenerator[Line]:
 
 async def of_descriptor(descriptor: int, longest: int = sys.maxsize) -> AsyncGenerator[bytes]:
     """Lines without their ends, as they come. Of one beyond `longest` bytes, the rest is dropped."""
-    line = bytearray()
-    while chunk := await _read(descriptor):
-        first, *others = chunk.split(b"\n")
-        line += first[: longest - len(line)]
-        for other in others:
-            yield bytes(line)
-            line = bytearray(other[:longest])
-    if line:
-        yield bytes(line)
+    async for line in jsonl.lines(_chunks(descriptor), longest):
+        yield line
 
 
 async def _numbered(name: str, descriptor: int) -> AsyncGenerator[Line]:
-    number = 0
-    async for raw in of_descriptor(descriptor, _LONGEST):
-        number += 1
-        text = raw.removeprefix(_BOM) if number == 1 else raw
-        if text.strip():
-            yield Line(f"{name}:{number}", text)
+    async for number, text in jsonl.numbered(_chunks(descriptor)):
+        yield Line(f"{name}:{number}", text)
+
+
+async def _chunks(descriptor: int) -> AsyncGenerator[bytes]:
+    while chunk := await _read(descriptor):
+        yield chunk
 
 
 async def _read(descriptor: int) -> bytes:

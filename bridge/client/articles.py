@@ -119,7 +119,7 @@ async def publish(nc: Client, article: Outgoing, gate: Gate) -> int | None:
             gate.moved()
             return None if answer.error else answer.seq
         if answer.error.err_code in _FULL_CODES:
-            await gate.hold(f"the queue is full ({answer.error.description})")
+            await gate.full(answer.error.description)
         elif answer.error.code == _UNAVAILABLE:
             await gate.hold(f"the queue is not available ({answer.error.description})")
         else:

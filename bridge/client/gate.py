@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from schemas.errors import Unavailable
+from schemas.errors import Overloaded, Unavailable
 
 _FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 # The same reason is told again after so long: a cron job's mail should not be a page of it.
@@ -54,6 +54,10 @@ class Gate:
         if self._since is not None:
             self.stand_still(why)
 
+    async def full(self, reason: str) -> None:
+        """As hold(), for want of room on the queue."""
+        await self.hold(f"the queue is full ({reason})")
+
     async def reconnect(self, why: str) -> None:
         """As hold(), but looks again soon: a look costs nothing."""
         await self.hold(why, 1.0)
@@ -75,3 +79,16 @@ class Gate:
         if now >= self._told.get(why, now):
             self._told[why] = now + _NEWS_EVERY
             self._say(f"{why}; waiting")
+
+
+class ClosedGate(Gate):
+    """For callers who are told at once and come back by themselves, as over HTTP: nobody waits here."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: None)
+
+    async def full(self, reason: str) -> None:
+        raise Overloaded(f"The queue is full ({reason}).", code="queue_full", retry_after=int(LONGEST_WAIT))
+
+    async def hold(self, why: str, longest: float = LONGEST_WAIT) -> None:  # noqa: ARG002 - Gate's
+        raise GaveUp(f"{why[0].upper()}{why[1:]}; try again in a few seconds.", code="unavailable")

@@ -7,9 +7,10 @@ from typing import Literal, NamedTuple
 
 from nats.aio.client import Client
 
-from bridge.client import outcomes, stored
+from bridge.client import outcomes, pages, stored
 from bridge.client.articles import Outgoing, fits, publish
 from bridge.client.gate import Gate
+from bridge.client.pages import Page
 from bridge.client.stored import Stored
 from schemas import streams, subjects
 from schemas.articles import DeadLetter
@@ -47,6 +48,17 @@ async def every(nc: Client, wanted: Wanted) -> AsyncGenerator[Letter]:
             yield letter
 
 
+async def page(nc: Client, wanted: Wanted, cursor: int, limit: int) -> Page[Letter]:
+    """Without their articles, which may be large."""
+
+    def keep(found: Stored) -> Letter | None:
+        letter = _letter(found._replace(data=b""))
+        return letter if wanted.takes(letter) else None
+
+    found = stored.read(nc, streams.DEAD.name, wanted.subject(), cursor + 1, at_once=limit + 1)
+    return await pages.fill(found, keep, cursor, limit)
+
+
 async def find(nc: Client, wanted: Wanted, key: str) -> Letter:
     """The one of an article. Raises NotFound; and BadRequest when several recipes have one."""
     place = wanted.subject(subjects.id_token(key))
@@ -82,13 +94,14 @@ async def retry(nc: Client, letter: Letter, gate: Gate) -> Fate:
 
 
 async def _send(nc: Client, letter: Letter, why: DeadLetter, gate: Gate) -> Fate:
-    if not why.replace and await outcomes.analysis(nc, letter.recipe, letter.id) is not None:
+    found = None if why.replace else await outcomes.analysis(nc, letter.recipe, letter.id, gate.reconnect)
+    if found is not None:
         return "analysed already"  # by an earlier retry that did not live to remove the letter
     article = Outgoing(
         letter.id, letter.id, letter.recipe, why.subject, letter.payload, _headers(letter, why)
     )
     while await publish(nc, article, gate) is None:
-        waiting = await stored.last(nc, streams.ARTICLES.name, why.subject)
+        waiting = await stored.look(nc, streams.ARTICLES.name, why.subject)
         if waiting is not None:
             return "not let go yet" if waiting.sequence == why.sequence else "waits already"
         # What was in the way has gone in this moment.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ _TRIES = 3
 # The server's codes for "there is no such message".
 _GONE = {10037, 10057}
 # One batch stays far below a subscription's limits, however large the messages are.
-_BATCH, _BATCH_BYTES = 500, 8 * 1024 * 1024
+BATCH, _BATCH_BYTES = 500, 8 * 1024 * 1024
 
 
 # Waits for a connection; it hears why.
@@ -34,6 +35,11 @@ class Stored(NamedTuple):
     sequence: int
     headers: Mapping[str, str]
     data: bytes
+
+    @property
+    def at(self) -> dt.datetime:
+        """When it was stored, by the server's clock: in the order of the sequences."""
+        return msgspec.convert(self.headers["Nats-Time-Stamp"], dt.datetime)
 
 
 async def patiently(_: str) -> None:
@@ -87,12 +93,28 @@ async def last(nc: Client, stream: str, subject: str, hold: Hold = patiently) ->
     return _stored(reply)
 
 
+async def look(nc: Client, stream: str, subject: str) -> Stored | None:
+    """As last(), for whoever may read all of the stream: the right names no subject."""
+    return _stored(await request(nc, f"$JS.API.DIRECT.GET.{stream}", encode({"last_by_subj": subject})))
+
+
 async def read(
-    nc: Client, stream: str, subject: str, start: int = 1, end: int | None = None
+    nc: Client,
+    stream: str,
+    subject: str,
+    start: int = 1,
+    end: int | None = None,
+    *,
+    since: dt.datetime | None = None,
+    at_once: int = BATCH,
 ) -> AsyncIterator[Stored]:
-    """Each message that matches, from sequence `start` up to `end`, or until there is none left."""
+    """Each message that matches, from sequence `start` up to `end`, or until there is none left.
+
+    `since` takes the place of `start`; `at_once` is how many are asked for in one go.
+    """
+    first: dict[str, Any] = {"start_time": since} if since else {"seq": start}
     while end is None or start <= end:
-        batch = await _batch(nc, stream, subject, start)
+        batch = await _batch(nc, stream, first | {"next_by_subj": subject, "batch": min(at_once, BATCH)})
         for message in batch:
             if end is not None and message.sequence > end:
                 return
@@ -100,6 +122,7 @@ async def read(
         if len(batch) == 0:
             return
         start = batch[-1].sequence + 1
+        first = {"seq": start}
 
 
 async def newest(nc: Client, stream: str) -> int:
@@ -133,14 +156,14 @@ async def remove(nc: Client, stream: str, sequence: int) -> None:
         raise Unavailable(f"NATS did not remove a message of {stream}: {fault.get('description')}.")
 
 
-async def _batch(nc: Client, stream: str, subject: str, start: int) -> list[Stored]:
+async def _batch(nc: Client, stream: str, query: Mapping[str, Any]) -> list[Stored]:
     """nats-py's request() takes one reply; a batch needs an inbox of its own."""
-    query = {"seq": start, "next_by_subj": subject, "batch": _BATCH, "max_bytes": _BATCH_BYTES}
+    payload = encode({**query, "max_bytes": _BATCH_BYTES})
     for _ in range(_TRIES):
         inbox = nc.new_inbox()
         subscription = await nc.subscribe(inbox)
         try:
-            await nc.publish(f"$JS.API.DIRECT.GET.{stream}", encode(query), reply=inbox)
+            await nc.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=inbox)
             found = []
             while message := _stored(await subscription.next_msg(timeout=_TIMEOUT)):
                 found.append(message)

@@ -67,8 +67,8 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     return await handler(request)
 
 
-def needs(scope: Scope) -> Callable[[_Endpoint], _Endpoint]:
-    """For handlers that make the workers work: the key must have this scope, and limits that are not used up."""
+def needs(*scopes: Scope) -> Callable[[_Endpoint], _Endpoint]:
+    """For handlers that are not every key's: it must have one of these scopes, and limits that are not used up."""
 
     def decorate(handler: _Endpoint) -> _Endpoint:
         @functools.wraps(handler)
@@ -76,8 +76,8 @@ def needs(scope: Scope) -> Callable[[_Endpoint], _Endpoint]:
             call = request[CALL]
             if call.key is None:
                 return await handler(request)
-            if scope not in call.key.scopes:
-                raise Forbidden(f"This API key lacks the scope `{scope}`.", code="missing_scope")
+            if not set(scopes) & set(call.key.scopes):
+                raise Forbidden(f"This API key lacks the scope `{scopes[0]}`.", code="missing_scope")
             call.meter = request.app[METERS].of(call.key)
             with call.meter.visit() as call.visit:
                 return await handler(request)

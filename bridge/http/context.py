@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class Call:
 SETTINGS = web.AppKey("settings", Settings)
 NATS = web.AppKey("nats", Client)
 ACTIVE = web.AppKey("active", set[str])  # ids of requests on their way
+STOPPING = web.AppKey("stopping", asyncio.Event)  # set at the end of the process
 METERS = web.AppKey("meters", Meters)
 GUARD: web.AppKey[Guard] = web.AppKey("guard")
 CALL = web.RequestKey("call", Call)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from bridge.client import Client
-from bridge.http import asyncapi, auth, chat, headers, health, models, openapi, status
-from bridge.http.context import ACTIVE, GUARD, METERS, NATS, SETTINGS
+from bridge.http import asyncapi, auth, chat, headers, health, models, openapi, status, work
+from bridge.http.context import ACTIVE, GUARD, METERS, NATS, SETTINGS, STOPPING
 from bridge.http.errors import errors
 from bridge.http.limits import Meters
 from bridge.http.observe import observe
@@ -23,6 +25,8 @@ def build(settings: Settings, nc: Client) -> web.Application:
     app[GUARD], keys = auth.guard(settings)
     app[ACTIVE] = set()
     app[METERS] = Meters(keys.all)
+    app[STOPPING] = asyncio.Event()
+    app.on_shutdown.append(_stop)
     app.on_response_prepare.append(headers.dress)
     app.add_routes(
         [
@@ -32,8 +36,14 @@ def build(settings: Settings, nc: Client) -> web.Application:
             web.get("/healthz", health.live),
             web.get("/readyz", health.ready),
             web.get("/", status.index),
+            *work.ROUTES,
             web.get("/openapi.json", openapi.index),
             web.get("/asyncapi.json", asyncapi.index),
         ]
     )
     return app
+
+
+async def _stop(app: web.Application) -> None:
+    """Feeds would go on for as long as somebody listens."""
+    app[STOPPING].set()

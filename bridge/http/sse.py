@@ -12,7 +12,7 @@ from bridge.http.context import CALL
 from schemas.codec import encode
 from schemas.errors import LlmError
 
-_HEADERS = {
+HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",  # nginx would collect the chunks
@@ -24,7 +24,7 @@ async def send(request: web.Request, first: Reply | None, rest: Reader) -> web.S
 
     Chunks that have arrived together leave together: one write, not one for each.
     """
-    response = web.StreamResponse(headers=_HEADERS)
+    response = web.StreamResponse(headers=HEADERS)
     await response.prepare(request)
     call = request[CALL]
     call.chunks = 0

@@ -29,6 +29,7 @@ from bridge.settings import Settings
 from schemas import streams, subjects
 from schemas.codec import encode
 from schemas.presence import ModelCard, Presence
+from tests.broker.bridge.working import Work
 
 USERS = ("publisher", "worker", "bridge", "operator")
 ROOT = Path(__file__).parents[3]
@@ -191,3 +192,19 @@ async def start(nats_server: str, tmp_path: Path) -> AsyncIterator[Start]:
 async def http(start: Start) -> aiohttp.ClientSession:
     """The bridge with its defaults."""
     return await start()
+
+
+@pytest_asyncio.fixture
+async def work(nats_server: str) -> AsyncIterator[Work]:
+    """The streams, empty."""
+    users = [
+        await nats.connect(
+            nats_server, user=user, password=f"{user}-secret", inbox_prefix=f"_INBOX.{user}".encode()
+        )
+        for user in ("worker", "operator")
+    ]
+    found = Work(*users)
+    await found.begin()
+    yield found
+    for nc in users:
+        await nc.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge import jsonl
 from bridge.cli import lines
 from bridge.client.articles import Target, prepare
 from schemas.errors import TooLarge
@@ -57,14 +58,14 @@ async def test_a_line_without_end_is_refused_and_costs_no_memory() -> None:
     tracemalloc.start()
     try:
         with pipe(*[mega] * 64, b'\n{"id":"next"}\n') as descriptor:
-            sizes = [len(one) async for one in lines.of_descriptor(descriptor, lines._LONGEST)]
+            sizes = [len(one) async for one in lines.of_descriptor(descriptor, jsonl.LONGEST)]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert sizes == [lines._LONGEST, 13]
+    assert sizes == [jsonl.LONGEST, 13]
     assert peak < 8 * 2**20
     with pytest.raises(TooLarge, match="or more"):
-        prepare(b"x" * lines._LONGEST, Target())
+        prepare(b"x" * jsonl.LONGEST, Target())
 
 
 async def test_a_file_is_read_only_as_far_as_it_is_wanted(tmp_path: Path) -> None:

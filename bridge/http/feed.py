@@ -1,0 +1,89 @@
+"""`GET /analyses/stream`: analyses as they come. Each one's `id` is its sequence, from which a reader goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncGenerator
+
+from aiohttp import web
+
+from bridge.client import analyses, connection
+from bridge.http import deliver, query, sse
+from bridge.http.analyses import Filter
+from bridge.http.auth import needs
+from bridge.http.context import CALL, NATS, STOPPING
+from bridge.keys import Scope
+from schemas.codec import encode
+from schemas.errors import BadRequest, LlmError
+
+# Seconds. Looking costs one small request; a proxy hangs up on what is silent for a minute.
+_LOOK_EVERY, _BEAT_EVERY = 1.0, 15.0
+_BEAT = b": nothing new\n\n"
+_ID = re.compile(r"[0-9]{1,15}")
+
+
+class Start(Filter, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Without a cursor it begins with what comes from now on."""
+
+    cursor: query.Cursor | None = None
+
+
+@needs(Scope.BATCH)
+async def stream(request: web.Request) -> web.StreamResponse:
+    asked = query.read(request, Start)
+    start = _last_id(request)
+    connection.require(request.app[NATS])
+    newest = await analyses.newest(request.app[NATS])
+    # A cursor beyond the end is of a stream that is no more: it would wait for ever.
+    cursor = min(newest, next((one for one in (start, asked.cursor) if one is not None), newest))
+    response = web.StreamResponse(headers=sse.HEADERS)
+    await response.prepare(request)
+    call = request[CALL]
+    call.chunks = 0
+    async with contextlib.aclosing(_events(request, asked.wanted(), cursor)) as events:
+        async for event in events:
+            await deliver.write(request, event)
+    await deliver.finish(request, response)
+    return response
+
+
+def _last_id(request: web.Request) -> int | None:
+    name = "Last-Event-ID"
+    text = request.headers.get(name)
+    if not text:
+        return None
+    if not _ID.fullmatch(text):
+        raise BadRequest(f"`{name}` is the `id` of an event, a number.", param=name, code="invalid_value")
+    return int(text)
+
+
+async def _events(request: web.Request, wanted: analyses.Wanted, cursor: int) -> AsyncGenerator[bytes]:
+    """Until the reader leaves or the bridge stops; or an error, for which the status is sent already."""
+    call, nc = request[CALL], request.app[NATS]
+    yield _BEAT  # proxies show nothing of an answer without a body
+    reached, quiet_since = cursor, time.monotonic()
+    try:
+        while not request.app[STOPPING].is_set():
+            async for sequence, analysis in analyses.after(nc, wanted, reached):
+                reached = sequence
+                if analysis is not None:
+                    call.chunks = (call.chunks or 0) + 1
+                    quiet_since = time.monotonic()
+                    yield _event(sequence, analysis)
+            if time.monotonic() - quiet_since >= _BEAT_EVERY:
+                quiet_since = time.monotonic()
+                yield _BEAT
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await request.app[STOPPING].wait()
+    except LlmError as error:
+        call.broken = error.status
+        yield b"event: error\ndata: %b\n\n" % encode(error.body())
+
+
+def _event(sequence: int, analysis: bytes) -> bytes:
+    """A line's end within JSON is a blank like others; within an event it would be the end of the data."""
+    return b"id: %d\ndata: %b\n\n" % (sequence, b" ".join(analysis.splitlines()))
