@@ -17,6 +17,8 @@ from schemas import streams, subjects
 from schemas.codec import decode
 from schemas.errors import BadRequest
 
+_EPOCH, _MICROSECOND = dt.datetime.fromtimestamp(0, dt.UTC), dt.timedelta(microseconds=1)
+
 
 class _Article(msgspec.Struct, frozen=True):
     source: str | None = None
@@ -51,9 +53,16 @@ class Wanted(NamedTuple):
         """Whether the subject alone does not tell."""
         return (self.source, self.coin, self.sentiment) != (None, None, None)
 
+    @property
+    def begin(self) -> dt.datetime | None:
+        """Where to read from: times are told in microseconds, and the server counts nanoseconds."""
+        return max(self.since, _EPOCH) - _MICROSECOND if self.since else None
+
     def takes(self, message: Stored) -> bool:
         """Nothing that is no analysis, whoever put it there."""
         with contextlib.suppress(BadRequest):
+            if self.since is not None and message.at < self.since:
+                return False
             return self._fits(decode(_Look, message.data))
         return False
 
@@ -81,7 +90,7 @@ async def page(nc: Client, wanted: Wanted, cursor: int, limit: int) -> Page[byte
         streams.ANALYSES.name,
         wanted.subject,
         cursor + 1,
-        since=None if cursor else wanted.since,
+        since=None if cursor else wanted.begin,
         at_once=stored.BATCH if wanted.picky else limit + 1,
     )
     return await pages.fill(found, keep, cursor, limit, wanted.until)

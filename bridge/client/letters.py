@@ -86,7 +86,9 @@ async def retry(nc: Client, letter: Letter, gate: Gate) -> Fate:
     have taken its original off the queue so far.
     """
     if letter.letter is None:
-        raise BadRequest(f"What lies in DEAD as `{letter.id}` is not a dead letter: remove it.")
+        raise BadRequest(
+            f"What lies in DEAD as `{letter.id}` is not a dead letter: remove it.", code="invalid_letter"
+        )
     fate = await _send(nc, letter, letter.letter, gate)
     if fate != "not let go yet":
         await remove(nc, letter)

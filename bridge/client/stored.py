@@ -161,7 +161,10 @@ async def _batch(nc: Client, stream: str, query: Mapping[str, Any]) -> list[Stor
     payload = encode({**query, "max_bytes": _BATCH_BYTES})
     for _ in range(_TRIES):
         inbox = nc.new_inbox()
-        subscription = await nc.subscribe(inbox)
+        try:
+            subscription = await nc.subscribe(inbox)
+        except nats.errors.ConnectionClosedError:
+            raise Unavailable("The connection to NATS is closed.") from None
         try:
             await nc.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=inbox)
             found = []

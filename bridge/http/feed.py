@@ -66,7 +66,7 @@ async def _events(request: web.Request, wanted: analyses.Wanted, cursor: int) ->
     yield _BEAT  # proxies show nothing of an answer without a body
     reached, quiet_since = cursor, time.monotonic()
     try:
-        while not request.app[STOPPING].is_set():
+        while _heard(request):
             async for sequence, analysis in analyses.after(nc, wanted, reached):
                 reached = sequence
                 if analysis is not None:
@@ -82,6 +82,11 @@ async def _events(request: web.Request, wanted: analyses.Wanted, cursor: int) ->
     except LlmError as error:
         call.broken = error.status
         yield b"event: error\ndata: %b\n\n" % encode(error.body())
+
+
+def _heard(request: web.Request) -> bool:
+    """Whoever leaves cancels us, but below Python 3.12 `wait_for`, which nats-py uses, may swallow that."""
+    return not (request.app[STOPPING].is_set() or request.transport is None or request.transport.is_closing())
 
 
 def _event(sequence: int, analysis: bytes) -> bytes:

@@ -67,7 +67,9 @@ async def test_recipe_lane_and_replace(http: aiohttp.ClientSession, work: Work) 
 @pytest.mark.parametrize("media", ["application/x-ndjson", "application/jsonl; charset=utf-8"])
 async def test_lines_are_told_apart(http: aiohttp.ClientSession, work: Work, media: str) -> None:
     await work.analyse("done")
-    body = b"\xef\xbb\xbf" + jsonl(article("a")) + b"\n{}\n" + jsonl(article("done"), article("a")) + b'{"title'
+    body = (
+        b"\xef\xbb\xbf" + jsonl(article("a")) + b"\n{}\n" + jsonl(article("done"), article("a")) + b'{"title'
+    )
     found = await post(http, body, **{"Content-Type": media})
     assert statuses(found)[:3] == [(1, "queued"), (3, "refused"), (4, "analysed already")]
     assert statuses(found)[3:] == [(5, "waiting already"), (6, "refused")]
@@ -96,7 +98,9 @@ async def test_nothing_that_is_an_article_is_an_error(http: aiohttp.ClientSessio
     found = await post(http, jsonl(article("a"), article("b")), 400)
     assert "need the content type `application/x-ndjson`" in found["error"]["message"]
     found = await post(http, json.dumps([{}, 1]), 400)
-    assert found["error"]["message"].startswith("None of the 2 can be taken; the first: Missing field `title`")
+    assert found["error"]["message"].startswith(
+        "None of the 2 can be taken; the first: Missing field `title`"
+    )
     assert statuses(found) == [(1, "refused"), (2, "refused")]
     assert await work.queued() == []
 
@@ -181,7 +185,11 @@ async def test_where_an_article_is(http: aiohttp.ClientSession, work: Work) -> N
     assert (died["status"], died["dead"], died["reason"]) == ("dead", "/dead/coin/a", "answer_too_long")
     await work.analyse("a")
     done = await where()
-    assert (done["status"], done["analysis"], done["dead"]) == ("analysed", "/analyses/coin/a", "/dead/coin/a")
+    assert (done["status"], done["analysis"], done["dead"]) == (
+        "analysed",
+        "/analyses/coin/a",
+        "/dead/coin/a",
+    )
     await post(http, json.dumps(article("a")), query="?replace=true&lane=high")
     assert ((await where())["status"], (await where())["lane"]) == ("waiting", "high")
     for strange in ("%2A", "%3E", "%ff", "x%00", "b.c", "é"):
