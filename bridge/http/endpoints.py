@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from bridge.http.endpoint import Content, Endpoint, Parameter
 from bridge.http.health import Live, Ready
 from bridge.http.models import Model, ModelList
 from bridge.http.status import About
+from bridge.http.work_endpoints import WORK
 from schemas import subjects
 from schemas.chat import ChatRequest
 from schemas.completion import ChatCompletion
@@ -16,47 +17,11 @@ from schemas.errors import (
     Cancelled,
     DeadlineExceeded,
     EngineFailed,
-    LlmError,
     NotFound,
     Overloaded,
     TooLarge,
     Unavailable,
 )
-
-
-@dataclass(frozen=True)
-class Content:
-    """A body: its shape (a Struct, or `str` for what is no JSON), and one that is real."""
-
-    shape: Any
-    example: Any
-    media: str = "application/json"
-    about: str = ""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A part of the path (`place` is `path`) or a header."""
-
-    name: str
-    place: str
-    about: str
-    schema: dict[str, Any]
-    example: str
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """`errors` are those of its own; every one may fail as `LlmError` does."""
-
-    method: str
-    path: str
-    summary: str
-    gives: tuple[Content, ...]
-    takes: Content | None = None
-    errors: tuple[type[LlmError], ...] = ()
-    parameters: tuple[Parameter, ...] = ()
-
 
 _WORKER = {
     "worker": "mac-4711-1795396962", "version": "0.1.0", "pid": 4711, "host": "mac",
@@ -157,6 +122,7 @@ ENDPOINTS = (
         errors=(NotFound, Unavailable),
         parameters=(_MODEL_ID,),
     ),
+    *WORK,
     Endpoint("get", "/healthz", "This process lives", gives=(Content(Live, {"status": "live"}),)),
     Endpoint(
         "get",

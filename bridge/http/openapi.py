@@ -10,7 +10,8 @@ import msgspec
 from aiohttp import web
 
 from bridge.http import errors
-from bridge.http.endpoints import ENDPOINTS, Content, Endpoint, Parameter
+from bridge.http.endpoint import Content, Endpoint, Parameter
+from bridge.http.endpoints import ENDPOINTS
 from schemas import __version__
 from schemas.codec import encode
 from schemas.completion import ChatChunk
@@ -56,19 +57,23 @@ def document() -> bytes:
 
 
 def _contents(one: Endpoint) -> Iterable[Content]:
-    return (*one.gives, *([one.takes] if one.takes else []))
+    return (*one.gives, *_taken(one))
+
+
+def _taken(one: Endpoint) -> Iterable[Content]:
+    return (one.takes, *one.also) if one.takes else ()
 
 
 def _operation(one: Endpoint) -> _Json:
     found: _Json = {
         "operationId": _name(one),
         "summary": one.summary,
-        "parameters": [_parameter(parameter) for parameter in one.parameters],
-        "responses": {"200": _answer("The answer.", one.gives)}
+        "parameters": [*map(_parameter, one.parameters), *_query(one.query)],
+        "responses": {str(one.status): _answer("The answer.", one.gives)}
         | {str(status): _refusal(kinds) for status, kinds in _by_status(one.errors).items()},
     }
     if one.takes:
-        found["requestBody"] = {"required": True, "content": _bodies([one.takes])}
+        found["requestBody"] = {"required": True, "content": _bodies(_taken(one))}
     return found
 
 
@@ -87,6 +92,18 @@ def _parameter(one: Parameter) -> _Json:
         "schema": one.schema,
         "example": one.example,
     }
+
+
+def _query(kind: type[msgspec.Struct] | None) -> Iterable[_Json]:
+    """A parameter for each field. One that is left out is not null, which no query can say."""
+    if kind is None:
+        return
+    _, schemas = msgspec.json.schema_components([kind], ref_template=_REF)
+    for name, field in schemas[kind.__name__]["properties"].items():
+        default = {key: field[key] for key in ("default",) if field.get(key) is not None}
+        schema = next(one for one in field.get("anyOf", [field]) if one != {"type": "null"})
+        about = {key: schema[key] for key in ("description",) if key in schema}
+        yield {"name": name, "in": "query", "schema": schema | default} | about
 
 
 def _by_status(kinds: Iterable[type[LlmError]]) -> dict[int, list[type[LlmError]]]:
