@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import msgspec
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from schemas import streams, subjects
-from schemas.articles import DeadLetter
+from schemas import streams
 from schemas.runtime import log as logs
+from worker.transport.ledger import Ledger, Original
 from worker.transport.loop import Loop
 
 log = logs.get("worker.mover")
@@ -28,9 +26,9 @@ class _Advisory(msgspec.Struct):
 class Mover:
     """Every worker runs one; the consumer `mover` gives each advisory to one of them."""
 
-    def __init__(self, js: JetStreamContext, worker: str) -> None:
+    def __init__(self, js: JetStreamContext, ledger: Ledger) -> None:
         self._js = js
-        self._worker = worker
+        self._ledger = ledger
         self._loop = Loop("mover", self._step)
 
     async def start(self) -> None:
@@ -44,32 +42,21 @@ class Mover:
         await self._pull.unsubscribe()
 
     async def _step(self) -> None:
-        for msg in await self._pull.fetch(16, timeout=1):
+        # One at a time: one that cannot be moved now must not hold others until its next delivery.
+        for msg in await self._pull.fetch(1, timeout=1):
             await self._move(msg)
 
     async def _move(self, msg: Msg) -> None:
         event = msgspec.json.decode(msg.data, type=_Advisory)
         try:
-            original = await self._js.get_msg(event.stream, event.stream_seq)
+            found = await self._js.get_msg(event.stream, event.stream_seq)
         except NotFoundError:
             await msg.ack_sync()  # settled meanwhile, or its terminator took care of it
             return
-        subject = original.subject or ""
-        _, recipe, token = subjects.ArticleSubject(*subject.split(".")[1:])
-        letter = DeadLetter(
-            subject=subject,
-            stream=event.stream,
-            sequence=event.stream_seq,
-            reason="max_deliveries",
-            error=f"Delivered {event.deliveries} times, and no worker lived to finish it.",
-            attempts=event.deliveries,
-            worker=self._worker,
-            failed_at=dt.datetime.now(dt.UTC),
-        )
-        headers = letter.headers()
-        await self._js.publish(
-            subjects.dead(event.stream, recipe, token), original.data or b"", headers=headers
-        )
+        # Its last worker may have died between storing its end and letting it go.
+        if not await self._ledger.ended(found):
+            article = Original(found.subject or "", event.stream_seq, found.data or b"", event.deliveries)
+            sentence = f"Delivered {event.deliveries} times, and no worker lived to finish it."
+            await self._ledger.bury(article, sentence, "max_deliveries")
         await self._js.delete_msg(event.stream, event.stream_seq)
         await msg.ack_sync()
-        log.warning("article_dead", subject=subject, reason=letter.reason, attempts=event.deliveries)
