@@ -37,8 +37,8 @@ class Process:
         self.log = log
         self.pause = 0.2  # between death and rebirth
         self.codes: list[int] = []
-        self.born = asyncio.Event()
         self._wanted = False
+        self._said_before = 0
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -84,6 +84,10 @@ class Process:
             assert time.monotonic() < deadline, f"{self.name} never said {words!r} ({times}):\n{self.tail()}"
             await asyncio.sleep(0.02)
 
+    def says(self, words: str) -> bool:
+        """Whether it has said so in this life."""
+        return words.encode() in self.log.read_bytes()[self._said_before :]
+
     def count(self, words: str) -> int:
         return self.log.read_text(errors="replace").count(words) if self.log.exists() else 0
 
@@ -94,10 +98,10 @@ class Process:
     async def _keep(self) -> None:
         while self._wanted:
             with self.log.open("ab") as log:
+                self._said_before = log.tell()
                 self._process = await asyncio.create_subprocess_exec(
                     *self.command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT
                 )
-            self.born.set()
             self.codes.append(await self._process.wait())
             if self._wanted:
                 await asyncio.sleep(self.pause)
