@@ -102,6 +102,11 @@ class Queue:
         except TimeoutError:
             return 0
         for msg in sorted(msgs, key=suspects.deliveries):
+            if _sequence(msg) in map(_sequence, self._work.values()):
+                # We slept or were cut off past the ack wait, and are still at it: what we say of the one that we
+                # have holds for this one too.
+                log.info("delivered_again", subject=msg.subject)
+                continue
             task = asyncio.create_task(self._one(msg))
             self._work[task] = msg
             task.add_done_callback(self._ended)
@@ -118,3 +123,7 @@ class Queue:
         """Tell the server that work is in progress before the ack wait runs out."""
         for msg in list(self._work.values()):
             await msg.in_progress()
+
+
+def _sequence(msg: Msg) -> int:
+    return msg.metadata.sequence.stream
