@@ -56,6 +56,7 @@ class Queue:
         """Fetch no more, let what runs finish for `grace` seconds, give the rest back at once."""
         self._room.set()
         await self._puller.stop()
+        await self._take_late()
         if self._work:
             await asyncio.wait(self._work, timeout=grace)
         left = {task: msg for task, msg in self._work.items() if task.cancel()}
@@ -81,7 +82,8 @@ class Queue:
         await self._take_late()
         if self._free <= 0:
             self._room.clear()
-            await self._room.wait()
+            async with asyncio.timeout(_NORM_WAIT):  # then look for late ones again
+                await self._room.wait()
             return
         for lane, wait in (("high", _HIGH_WAIT), ("norm", _NORM_WAIT)):
             # One first. The server delivers what comes again before what is new: it tells what the others are.
@@ -91,7 +93,7 @@ class Queue:
     async def _take_late(self) -> None:
         """What came after its fetch had given up. It is ours already, and nobody else keeps it in progress."""
         for lane, pull in self._pulls.items():
-            while pull.pending_msgs:
+            while pull.pending_bytes:  # the server's words about pulls have none
                 await self._fetch_lane(lane, 1, _HIGH_WAIT)
 
     async def _fetch_lane(self, lane: Lane, count: int, wait: float) -> int:
