@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from nats.aio.client import Client
-from nats.errors import Error
+from nats.errors import Error, SlowConsumerError
 
 from schemas.errors import Unavailable
 from schemas.runtime import log
@@ -116,8 +117,12 @@ class _Events:
         self.up = False
         self._closed = closed
         self._last = ""
+        self._dropped: Counter[str] = Counter()
 
     async def on_error(self, error: Exception) -> None:
+        if isinstance(error, SlowConsumerError):
+            self._on_dropped(error.sub.subject)
+            return
         text = str(error) or type(error).__name__
         if not self.up and "authorization violation" in text.lower():
             self.refused.set()
@@ -126,6 +131,13 @@ class _Events:
         known = text == self._last or not (self.up or self._wait)
         self._last = text
         (_log.debug if known else _log.warning)("nats_error", server=self.address, error=text)
+
+    def _on_dropped(self, subject: str) -> None:
+        """Called for each message that found its subscription full; said at the 1st, the 10th, the 100th..."""
+        self._dropped[subject] += 1
+        count = self._dropped[subject]
+        if str(count).strip("0") == "1":
+            _log.warning("nats_slow_consumer", server=self.address, subject=subject, dropped=count)
 
     async def on_disconnected(self) -> None:
         if self.up and not self._client.is_closed:

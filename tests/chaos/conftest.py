@@ -16,7 +16,9 @@ from tests.chaos.house import House, opened
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaos")
     group.addoption("--seed", type=int, help="repeat the faults of a run that printed this seed")
-    group.addoption("--long", action="store_true", help="the figures that take minutes, instead of the short run")
+    group.addoption(
+        "--long", action="store_true", help="the figures that take minutes, instead of the short run"
+    )
     group.addoption("--articles", type=Path, help="JSON Lines for the run with the starter model")
     group.addoption("--take", type=int, help="so many of --articles")
 

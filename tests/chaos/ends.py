@@ -61,7 +61,10 @@ async def settled(nc: Client, within: float) -> None:
     left: dict[str, int] = {}
     while time.monotonic() < deadline:
         try:
-            left = {stream.name: await _messages(nc, stream.name) for stream in (streams.ARTICLES, streams.DEAD_EVENTS)}
+            left = {
+                stream.name: await _messages(nc, stream.name)
+                for stream in (streams.ARTICLES, streams.DEAD_EVENTS)
+            }
             if not any(left.values()):
                 return
         except (LlmError, NatsError, KeyError):
@@ -78,7 +81,10 @@ async def _messages(nc: Client, stream: str) -> int:
 async def _consumers(nc: Client) -> str:
     keys = ("num_ack_pending", "num_redelivered", "num_pending", "num_waiting")
     infos = [
-        (consumer.durable_name, await stored.api(nc, f"CONSUMER.INFO.{consumer.stream}.{consumer.durable_name}"))
+        (
+            consumer.durable_name,
+            await stored.api(nc, f"CONSUMER.INFO.{consumer.stream}.{consumer.durable_name}"),
+        )
         for consumer in streams.CONSUMERS
     ]
     return "; ".join(f"{name} " + ", ".join(f"{key} {info.get(key)}" for key in keys) for name, info in infos)

@@ -158,9 +158,7 @@ class House:
 
     async def open_bridge(self, **settings: str) -> Process:
         env = await self._env("bridge", "bridge", {"NATS_MLX_BRIDGE_PORT": str(free_port())} | settings)
-        self.bridge = Process(
-            "bridge", [sys.executable, "-m", "bridge.app"], env, self.folder / "bridge.log"
-        )
+        self.bridge = Process("bridge", [sys.executable, "-m", "bridge.app"], env, self.folder / "bridge.log")
         self.bridge.start()
         await self.bridge.said("nats_connected")
         return self.bridge

@@ -66,7 +66,9 @@ async def test_a_lost_advisory_loses_no_article(house: House) -> None:
 
 async def test_an_advisory_that_nobody_can_read_stands_in_nobodys_way(house: House) -> None:
     operator, worker = await _closed(house)
-    await operator.publish("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.ARTICLES.articles-norm", b"no advisory")
+    await operator.publish(
+        "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.ARTICLES.articles-norm", b"no advisory"
+    )
     await _publish(house, "a")
     await _use_up(operator, streams.MAX_DELIVER)
     await asyncio.sleep(WAIT)

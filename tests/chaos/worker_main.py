@@ -4,8 +4,12 @@ short enough for a test. The product has no switch for either.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 
@@ -25,6 +29,22 @@ def shorten(ack_wait: float) -> None:
     streams.CONSUMERS = (*streams.LANE_CONSUMERS.values(), streams.MOVER)
 
 
+def jump(clock: Path) -> None:
+    """The wall clock is off by the seconds in this file, which may change at any moment."""
+    real = time.time
+    time.time = lambda: real() + float(clock.read_text())
+
+    class Moved(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
+            return dt.datetime.fromtimestamp(time.time(), tz)
+
+    from worker.transport import article, ledger, presence
+
+    for module in (article, ledger, presence):
+        module.dt = SimpleNamespace(datetime=Moved, UTC=dt.UTC)
+
+
 def main() -> None:
     if "CHAOS_ACK_WAIT" in os.environ:
         shorten(float(os.environ["CHAOS_ACK_WAIT"]))
@@ -33,6 +53,8 @@ def main() -> None:
 
         # Before anybody imports them: MLX takes two seconds, and this process is killed hundreds of times.
         sys.modules["worker.engine.engine"] = sys.modules["worker.engine.catalog"] = stub
+    if "CHAOS_CLOCK" in os.environ:
+        jump(Path(os.environ["CHAOS_CLOCK"]))
     from worker import app
 
     app.main()

@@ -50,11 +50,13 @@ class Analyst:
         """Raises nothing but cancellation: then the message is given back by whoever cancelled."""
         while True:
             try:
-                return await self._handle(msg)
+                await self._handle(msg)
+                return
             except NatsError as error:
                 if not passes(error):
                     # Nothing was settled, so the server delivers it again after the ack wait.
-                    return log.warning("article_left", subject=msg.subject, error=str(error))
+                    log.warning("article_left", subject=msg.subject, error=str(error))
+                    return
                 # To leave it would cost a delivery each time, and a server can be away for longer than eight.
                 log.warning("article_waits", subject=msg.subject, error=str(error))
             await asyncio.sleep(_AGAIN)

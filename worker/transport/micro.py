@@ -102,7 +102,8 @@ class Service:
         for endpoint in self._endpoints:
             endpoint.subscription = None
         # unsubscribe() would drop what the server has sent meanwhile, and its caller would wait in vain.
-        await asyncio.gather(*(subscription.drain() for subscription in leaving), return_exceptions=True)
+        drains = (subscription.drain() for subscription in leaving)  # type: ignore[no-untyped-call]
+        await asyncio.gather(*drains, return_exceptions=True)
 
     async def stop(self, grace: float) -> None:
         """Wait up to `grace` seconds for requests in work, then cancel them, and leave the control subjects."""

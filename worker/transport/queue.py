@@ -21,6 +21,8 @@ log = logs.get("worker.queue")
 # A fetch that hangs in a reconnect costs this long, and `high` is looked at again this often.
 _NORM_WAIT = 1.0
 _HIGH_WAIT = 0.02
+_REST_WAIT = 0.2  # longer than a slow network's round trip
+_WAITS: dict[Lane, float] = {"high": _HIGH_WAIT, "norm": _NORM_WAIT}
 
 
 class Queue:
@@ -85,10 +87,10 @@ class Queue:
             async with asyncio.timeout(_NORM_WAIT):  # then look for late ones again
                 await self._room.wait()
             return
-        for lane, wait in (("high", _HIGH_WAIT), ("norm", _NORM_WAIT)):
+        for lane, wait in _WAITS.items():
             # One first. The server delivers what comes again before what is new: it tells what the others are.
             if self._free > 0 and not self._puller.stopping and await self._fetch_lane(lane, 1, wait):
-                await self._fetch_lane(lane, self._free, _HIGH_WAIT)
+                await self._fetch_lane(lane, self._free, _REST_WAIT)
 
     async def _take_late(self) -> None:
         """What came after its fetch had given up. It is ours already, and nobody else keeps it in progress."""
