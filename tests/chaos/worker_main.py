@@ -1,6 +1,4 @@
-"""`python -m worker` for these tests: the worker's own app, with the stub in the engine's place and waits that are
-short enough for a test. The product has no switch for either.
-"""
+"""The worker's own app with the stub in the engine's place and short waits: the product has no switch for either."""
 
 from __future__ import annotations
 

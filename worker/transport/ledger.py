@@ -7,11 +7,17 @@ import datetime as dt
 from dataclasses import dataclass
 
 from nats.aio.msg import Msg
-from nats.errors import ConnectionClosedError, MaxPayloadError
+from nats.errors import (
+    ConnectionReconnectingError,
+    MaxPayloadError,
+    NoRespondersError,
+    OutboundBufferLimitError,
+    StaleConnectionError,
+)
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from schemas import streams, subjects
 from schemas.articles import Analysis, DeadLetter
@@ -26,6 +32,14 @@ EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
 # The server's code for "this subject has another last sequence than expected".
 WRONG_LAST_SEQUENCE = 10071
 _ACK_TRIES = 3
+_PASSING = (
+    TimeoutError,
+    NoRespondersError,
+    NoStreamResponseError,
+    OutboundBufferLimitError,
+    ConnectionReconnectingError,
+    StaleConnectionError,
+)
 # A server that is away or has no room on its disk is asked again after so many seconds.
 _AGAIN = 1.0
 
@@ -143,8 +157,8 @@ class Ledger:
 def passes(error: NatsError) -> bool:
     """Whether the same may work later: the server is away, starts, or has no room; nobody's message is at fault."""
     if isinstance(error, APIError):
-        return (error.code or 503) >= 500
-    return not isinstance(error, ConnectionClosedError)
+        return not isinstance(error, NotFoundError) and (error.code or 503) >= 500
+    return isinstance(error, _PASSING)
 
 
 def _later(one: RawStreamMsg, other: RawStreamMsg) -> bool:
