@@ -53,6 +53,13 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return answer(LlmError("The bridge failed on this request; its log tells why under x-request-id."))
 
 
+async def say_when_closing(request: web.Request, response: web.StreamResponse) -> None:
+    """aiohttp closes the connection after a body that it cannot decode; who is not told sends his next request there."""
+    if request.content.exception() is not None:
+        response.force_close()
+        response.headers["Connection"] = "close"
+
+
 def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
     where = f"{request.method} {request.path}"
     if isinstance(error, web.HTTPMethodNotAllowed):

@@ -7,7 +7,7 @@ from aiohttp import web
 from bridge.client import Client
 from bridge.http import asyncapi, chat, health, models, openapi, status
 from bridge.http.context import NATS, SETTINGS
-from bridge.http.errors import errors
+from bridge.http.errors import errors, say_when_closing
 from bridge.http.observe import add_request_id, observe
 from bridge.settings import Settings
 
@@ -18,6 +18,7 @@ def build(settings: Settings, nc: Client) -> web.Application:
     app[SETTINGS] = settings
     app[NATS] = nc
     app.on_response_prepare.append(add_request_id)
+    app.on_response_prepare.append(say_when_closing)
     app.add_routes(
         [
             web.post("/v1/chat/completions", chat.completions),
