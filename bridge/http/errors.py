@@ -54,7 +54,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def say_when_closing(request: web.Request, response: web.StreamResponse) -> None:
-    """aiohttp closes the connection after a body that it cannot decode; who is not told sends his next request there."""
+    """aiohttp closes a connection whose body it cannot decode: who is not told sends the next request there."""
     if request.content.exception() is not None:
         response.force_close()
         response.headers["Connection"] = "close"
