@@ -73,6 +73,16 @@ async def settled(nc: Client, within: float) -> None:
     raise AssertionError(f"after {within:g} s there is still something: {left}; {await _consumers(nc)}")
 
 
+async def held(nc: Client, count: int, within: float = 20) -> None:
+    """Wait until workers have so many articles in work."""
+    found = -1
+    async with asyncio.timeout(within):
+        while found != count:
+            info = await stored.api(nc, f"CONSUMER.INFO.{streams.ARTICLES.name}.articles-norm")
+            found = info["num_ack_pending"]
+            await asyncio.sleep(0.02)
+
+
 async def _messages(nc: Client, stream: str) -> int:
     messages: int = (await stored.api(nc, f"STREAM.INFO.{stream}"))["state"]["messages"]
     return messages

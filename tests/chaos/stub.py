@@ -1,7 +1,7 @@
 """An engine without a model, at the seam of the real one: what the text asks for happens, at once or slowly.
 
-Words in an article's body or a chat's last message: `POISON` kills the process, `SLOW 3` takes 3 seconds,
-`COUNT 50` is streamed as 50 pieces, 50 ms apart. Everything around it is the worker's own.
+Words in an article's body or a chat's last message: `POISON` kills the process, `SLOW 3` takes 3 seconds, `STUCK
+worker-1` takes for ever in that worker, `COUNT 50` is streamed as 50 pieces, 50 ms apart.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class Engine:
         self._runs: dict[str, Run] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._trace = os.environ.get("CHAOS_TRACE")
+        self._name = os.environ["NATS_MLX_WORKER_NAME"]
 
     async def start(self) -> None:
         """There is nothing to load."""
@@ -137,6 +138,8 @@ class Engine:
         if "POISON" in prompt:
             await asyncio.sleep(STEP)  # those who are admitted with it run when it happens
             os.kill(os.getpid(), signal.SIGKILL)
+        if f"STUCK {self._name}" in prompt:
+            await asyncio.Event().wait()
         await asyncio.sleep(_number(prompt, "SLOW") or STEP)
         if job.work.grammar is not None:
             run.events.put_nowait(Text(json.dumps(ANSWER)))

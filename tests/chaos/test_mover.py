@@ -9,7 +9,7 @@ import signal
 from nats.aio.client import Client
 
 from schemas import streams, subjects
-from tests.chaos.ends import ends, settled
+from tests.chaos.ends import ends, held, settled
 from tests.chaos.house import House, Process
 from tests.chaos.load import Publisher
 
@@ -83,7 +83,7 @@ async def test_a_worker_that_sleeps_through_the_end_of_its_article_adds_nothing(
     await _publish(house, "a", "SLOW 2")
     await _use_up(operator, streams.MAX_DELIVER - 1)
     await _start(sleeper)
-    await asyncio.sleep(1)  # it has it
+    await held(operator, 1)
     sleeper.signal(signal.SIGSTOP)
     await asyncio.sleep(WAIT)
     await house.worker(CHAOS_ACK_WAIT=str(WAIT))

@@ -16,6 +16,7 @@ from nats.errors import Error as NatsError
 from bridge.client import stored
 from bridge.up.programs import find_conf
 from schemas import streams
+from tests.chaos.conftest import option
 from tests.chaos.ends import ends, settled
 from tests.chaos.house import House, opened
 from tests.chaos.load import Publisher, article
@@ -92,8 +93,10 @@ async def test_a_full_store_is_said_and_waited_for_and_no_delivery_is_wasted(tmp
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A disk of its own, which only root can make."""
+    if not option(request.config, "--long"):
+        pytest.skip("by hand: --long, as root")
     place = tmp_path / "disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(place)]
