@@ -10,6 +10,7 @@ from nats.aio.client import Client
 
 from bridge.client import articles
 from bridge.client.articles import Target
+from bridge.client.gate import Gate
 from schemas.errors import LlmError
 from schemas.subjects import Lane
 
@@ -26,13 +27,14 @@ class Publisher:
         self.accepted: list[str] = []
         self.said: list[str] = []
         self._nc = nc
+        self._gate = Gate(self.said.append)
 
     async def send(self, id: str, body: str = "", lane: Lane = "norm") -> None:
         """Until the server has it."""
         outgoing = articles.prepare(article(id, body), Target(lane=lane))
         while True:
             try:
-                await articles.publish(self._nc, outgoing, self.said.append)
+                await articles.publish(self._nc, outgoing, self._gate)
             except LlmError as error:
                 self.said.append(error.message)
                 await asyncio.sleep(0.2)
