@@ -14,6 +14,7 @@ LANES: tuple[Lane, ...] = ("high", "norm")
 SERVICE = "llm"
 CHAT = "llm.v1.chat"
 CANCEL_ALL = "llm.v1.cancel.*"
+INBOX = "_INBOX."  # every user's answers are below it
 
 REQUEST_ID = "Llm-Request-Id"
 DEADLINE = "Llm-Deadline"

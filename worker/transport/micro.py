@@ -25,6 +25,7 @@ from nats.micro.service import (
     control_subject,
 )
 
+from schemas import subjects
 from schemas.codec import encode
 from schemas.runtime import log as logs
 
@@ -126,8 +127,9 @@ class Service:
         return dispatch
 
     async def _serve(self, endpoint: Endpoint, msg: Msg) -> None:
-        if not msg.reply:
-            log.warning("request_without_inbox", subject=msg.subject)
+        # Our own rights are behind what we answer: it goes to an inbox, whatever the request wants.
+        if not msg.reply.startswith(subjects.INBOX):
+            log.warning("request_without_inbox", subject=msg.subject, reply=msg.reply)
             return
         started = time.perf_counter_ns()
         error: str | None = "The answer could not be sent."
@@ -143,8 +145,9 @@ class Service:
 
     def _responder(self, answer: Callable[[], dict[str, object]]) -> Callable[[Msg], Awaitable[None]]:
         async def respond(msg: Msg) -> None:
-            # msg.respond() would send the request's headers back.
-            await self._nc.publish(msg.reply, encode(answer()))
+            if msg.reply.startswith(subjects.INBOX):
+                # msg.respond() would send the request's headers back.
+                await self._nc.publish(msg.reply, encode(answer()))
 
         return respond
 

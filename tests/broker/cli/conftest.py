@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import re
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,13 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    keys = credentials.ensure(tmp_path)
+    with serving(tmp_path) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    keys = credentials.ensure(folder)
     command = [
         str(find_server()),
         "-c",
@@ -63,14 +70,20 @@ def server(tmp_path: Path) -> Iterator[Server]:
         "-m",
         "-1",
         "-sd",
-        str(tmp_path / "nats"),
+        str(folder / "nats"),
     ]
-    process = subprocess.Popen(command, env=keys.server_env(), stderr=subprocess.PIPE, text=True)
-    try:
-        yield Server(_address(process), keys)
-    finally:
-        process.terminate()
-        process.communicate()
+    with subprocess.Popen(command, env=keys.server_env(), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        # It says each thing that it refuses, and would stand still once nobody reads that any more.
+        reader = threading.Thread(target=process.stderr.read, daemon=True)
+        try:
+            address = _address(process)
+            reader.start()
+            yield Server(address, keys)
+        finally:
+            process.terminate()
+            if reader.is_alive():
+                reader.join()
 
 
 def _address(process: subprocess.Popen[str]) -> str:
