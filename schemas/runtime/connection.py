@@ -57,7 +57,10 @@ async def connect(
         if events.refused.is_set():
             raise Refused(f"NATS at {events.address} {events.refusal}.")
         if not attempt.done():
-            raise Unavailable(f"No NATS server answers at {events.address}; {events.advice}.")
+            raise Unavailable(
+                f"No NATS server answers at {events.address}; start it or set NATS_URL"
+                + (" (tls://... if it wants TLS)." if tls is None else ".")
+            )
         attempt.result()
     except BaseException:
         await _abandon(attempt, client)
@@ -101,7 +104,9 @@ async def _dial(
 
 async def _abandon(attempt: asyncio.Task[None], client: Client) -> None:
     """nats-py goes on trying after a cancelled connect unless the client is closed as well."""
-    attempt.cancel()
+    while not attempt.done():  # a cancellation in the moment of its own time-out gets lost there
+        attempt.cancel()
+        await asyncio.wait({attempt}, timeout=0.1)
     with contextlib.suppress(asyncio.CancelledError, Unavailable):
         await attempt
     await client.close()
@@ -125,7 +130,6 @@ class _Events:
         self._wait = wait
         self.refused = asyncio.Event()
         self.refusal = ""
-        self.advice = "start it or set NATS_URL"
         self.up = False
         self._closed = closed
         self._last = ""
@@ -141,13 +145,11 @@ class _Events:
         (_log.debug if known else _log.warning)("nats_error", server=self.address, error=text)
 
     def _judge(self, error: Exception, text: str) -> None:
-        """What no patience can mend, and what a person would not guess."""
+        """What no patience can mend."""
         if "authorization violation" in text.lower():
             self._refuse("refused the user or password; check NATS_USER and NATS_PASSWORD")
         elif reason := refusal(error):
             self._refuse(reason)
-        elif "expecting INFO" in text:
-            self.advice = "what is there says nothing in plain text: it may want tls:// and NATS_CA"
 
     def _refuse(self, reason: str) -> None:
         self.refusal = reason

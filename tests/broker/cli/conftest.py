@@ -35,6 +35,7 @@ NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 class Server:
     url: str
     credentials: Credentials
+    process: subprocess.Popen[str]
     denied: list[str] = field(default_factory=list)
 
     async def connect(self, user: User) -> Client:
@@ -59,27 +60,26 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, conf: Path | None = None) -> Iterator[Server]:
+    """A server with passwords of its own in `folder`, which is also where relative paths of its settings start."""
     keys = credentials.ensure(folder)
-    command = [
-        str(find_server()),
-        "-c",
-        str(find_conf()),
-        "-p",
-        "-1",
-        "-m",
-        "-1",
-        "-sd",
-        str(folder / "nats"),
-    ]
-    with subprocess.Popen(command, env=keys.server_env(), stderr=subprocess.PIPE, text=True) as process:
+    with running(conf or find_conf(), folder, keys.server_env()) as (process, address):
+        yield Server(f"nats://{address}", keys, process=process)
+
+
+@contextlib.contextmanager
+def running(conf: Path, folder: Path, env: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A nats-server that is ready, and where; what it stores is below `folder`."""
+    command = [str(find_server()), "-c", str(conf), "-a", "127.0.0.1", "-p", "-1", "-m", "-1"]
+    command += ["-sd", str(folder / "nats")]
+    with subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         # It says each thing that it refuses, and would stand still once nobody reads that any more.
         reader = threading.Thread(target=process.stderr.read, daemon=True)
         try:
             address = _address(process)
             reader.start()
-            yield Server(address, keys)
+            yield process, address
         finally:
             process.terminate()
             if reader.is_alive():
@@ -93,7 +93,7 @@ def _address(process: subprocess.Popen[str]) -> str:
     for line in process.stderr:
         log += line
         if found := re.search(r"Listening for client connections on (\S+)", line):
-            address = f"nats://{found[1]}"
+            address = found[1]
         if "Server is ready" in line:
             return address
     pytest.fail(f"nats-server did not start: {log}")
