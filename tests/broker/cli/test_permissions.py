@@ -44,8 +44,9 @@ def publishing() -> Table:
         table.add(subject, "publisher", "bridge")
     for subject in ("llm.v1", "llm.v1.chat.m.x", "llm.v1.other", "llm.v2.chat", "anything"):
         table.add(subject)
-    table.add("find.analyses.coin.a", "worker")  # another name of a look-up that it may do anyway
-    table.add("find.dead.coin.a")
+    # Other names of a look-up by id; for the worker, of one that it may do anyway.
+    table.add("find.analyses.coin.a", "publisher", "worker")
+    table.add("find.dead.coin.a", "publisher")
     table.add("analyses.coin.a", "worker")
     table.add("dead.ARTICLES.coin.a", "worker")
     table.add("dead.OTHER.coin.a")
