@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import nats
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -16,11 +18,16 @@ from nats.errors import Error
 from bridge.client import presence, queue, stored
 from bridge.up.programs import find_conf, find_server
 from schemas import subjects
+from tests.broker.cli.conftest import serving
 from worker.recipes import BUILT_IN, built_in
 from worker.transport import topology
 
 if TYPE_CHECKING:
     from conftest import Mover, Server
+
+# `nats server passwd --cost 4` made it.
+_PLAIN = "a password of the tests"
+_HASHED = "$2a$04$hEl/rFTIA8xNvRPHgeU81OYQhYJOLvp0g/WVvEWzbSNmxuGtobLXC"
 
 
 async def settled(nc: Client) -> None:
@@ -101,6 +108,17 @@ async def test_an_acknowledged_write_is_on_the_disk(server: Server, operator: Cl
     assert limits["limits"]["max_storage"] in (-1, 8 * 1024**3)
     text = find_conf().read_text()
     assert "sync_interval: always" in text
+
+
+async def test_a_bcrypt_hash_stands_for_its_password(tmp_path: Path) -> None:
+    (tmp_path / "credentials.env").write_text(f"BRIDGE_PASSWORD={_HASHED}\n")
+    with serving(tmp_path) as server:
+        nc = await nats.connect(server.url, user="bridge", password=_PLAIN)
+        await nc.flush()
+        await nc.close()
+        for wrong in (_HASHED, "another"):
+            with pytest.raises((Error, OSError)):
+                await nats.connect(server.url, user="bridge", password=wrong, allow_reconnect=False)
 
 
 def test_the_server_finds_no_fault_in_it() -> None:
