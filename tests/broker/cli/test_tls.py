@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import nats
 import pytest
 from nats.aio.client import Client
-from nats.errors import Error
 
 from bridge.settings import Settings
 from schemas.errors import Unavailable
@@ -46,9 +45,8 @@ def files(folder: Path, *names: str) -> dict[str, str]:
 
 async def join(server: Server, *, wait: bool = False, **values: str) -> Client:
     """As the processes of this project do."""
-    chosen = Settings.load(
-        nats_url=server.url, nats_user="worker", nats_password=server.credentials.password("worker"), **values
-    )
+    login = {"nats_user": "worker", "nats_password": server.credentials.password("worker")}
+    chosen = Settings.load(nats_url=server.url, **(login | values))
     opening = connect(chosen.nats_url, chosen.nats_user, chosen.password, name="t", wait=wait, tls=chosen.tls)
     return await asyncio.wait_for(opening, 10)
 
@@ -118,11 +116,11 @@ async def test_any_nats_client_comes_in_with_them(secured: Server, folder: Path)
     nc = await nats.connect(secured.url, tls=tls.context(), tls_handshake_first=True, **login)
     await nc.flush()
     await nc.close()
-    with pytest.raises((Error, OSError)):
-        await nats.connect(
-            secured.url, tls=tls.context(), tls_handshake_first=True, allow_reconnect=False,
-            user="operator", password="wrong",
-        )  # fmt: skip
+
+
+async def test_a_certificate_is_no_password(secured: Server, folder: Path) -> None:
+    with pytest.raises(Refused, match="NATS_PASSWORD"):
+        await join(secured, nats_password="wrong", **files(folder, "nats_ca", "nats_cert", "nats_key"))
 
 
 @pytest.mark.parametrize(
