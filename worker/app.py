@@ -73,7 +73,7 @@ class Worker:
         if nc is None:
             return
         js = nc.jetstream(timeout=10)
-        await topology.ensure(js)
+        await topology.ensure(js, settings.replicas)
         recipes = Recipes(js, engine)
         board = PresenceBoard(js, engine, self._id, settings.slots, settings.presence_interval)
         results = Results(js)
@@ -118,6 +118,7 @@ class Worker:
             settings.password,
             name=f"nats-mlx worker {self._id}",
             wait=True,
+            tls=settings.tls,
             closed=self._on_closed,
         )
 

@@ -129,6 +129,7 @@ class Service:
         return dispatch
 
     async def _serve(self, endpoint: Endpoint, msg: Msg) -> None:
+        # Our own rights are behind what we answer: it goes to an inbox, whatever the request wants.
         if not subjects.is_inbox(msg.reply):
             log.warning("request_without_inbox", subject=msg.subject)
             return
