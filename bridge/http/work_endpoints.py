@@ -16,7 +16,6 @@ from schemas.errors import (
     NotFound,
     Overloaded,
     TooLarge,
-    TooSlow,
     Unavailable,
 )
 
@@ -80,7 +79,7 @@ WORK = (
             for media in articles.LINES
         ),
         gives=(Content(Receipt, _RECEIPT),),
-        errors=(BadRequest, TooSlow, TooLarge, Overloaded, Unavailable),
+        errors=(BadRequest, TooLarge, Overloaded, Unavailable),
         query=articles.Options,
         status=202,
     ),
