@@ -40,8 +40,8 @@ WAYS = [
     (operation, mode)
     for operation in OPERATIONS
     for mode in GenerationMode
-    # Without a body there is nothing that could be wrong: any text is a path or a header.
-    if (mode.is_positive or operation.body)
+    # Without a body or a query there is nothing that could be wrong: any text is a path or a header.
+    if (mode.is_positive or operation.body or operation.query)
     # It ends when its reader leaves.
     and operation.path != "/analyses/stream"
 ]
