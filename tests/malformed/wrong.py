@@ -229,6 +229,12 @@ def path(random: Random) -> str:
         "/v1/models/%ff",
         "//",
         "/v1/models/" + "a" * 3000,
+        "/analyses",
+        "/analyses/coin/%ff",
+        "/articles/coin/a1",
+        "/articles/%2a/a1",
+        "/dead",
+        "/dead/coin/" + "a" * 3000,
     ]
     return random.choice(paths) + random.choice(["", "", "?x=1", "?%ff", "#a"])
 
