@@ -9,7 +9,7 @@ import signal
 from nats.aio.client import Client
 
 from schemas import streams, subjects
-from tests.chaos.ends import ends, held, settled
+from tests.chaos.ends import ends, settled
 from tests.chaos.house import House, Process
 from tests.chaos.load import Publisher
 
@@ -83,7 +83,7 @@ async def test_a_worker_that_sleeps_through_the_end_of_its_article_adds_nothing(
     await _publish(house, "a", "SLOW 2")
     await _use_up(operator, streams.MAX_DELIVER - 1)
     await _start(sleeper)
-    await held(operator, 1)
+    await _delivered(operator, streams.MAX_DELIVER)
     sleeper.signal(signal.SIGSTOP)
     await asyncio.sleep(WAIT)
     await house.worker(CHAOS_ACK_WAIT=str(WAIT))
@@ -120,6 +120,16 @@ async def _use_up(operator: Client, times: int) -> None:
             await msg.nak()
     await pull.unsubscribe()
     await operator.flush()
+
+
+async def _delivered(operator: Client, times: int) -> None:
+    """Wait until it was; one that was given back counts as in work until then."""
+    async with asyncio.timeout(20):
+        while True:
+            info = await operator.jetstream().consumer_info(streams.ARTICLES.name, "articles-norm")
+            if info.delivered and info.delivered.consumer_seq == times:
+                return
+            await asyncio.sleep(0.02)
 
 
 async def _pull(operator: Client) -> None:

@@ -90,7 +90,8 @@ class Ledger:
         self._worker = worker
 
     async def has_analysis(self, recipe: str, token: str) -> bool:
-        return await self._last(streams.ANALYSES.name, subjects.analysis(recipe, token)) is not None
+        subject = subjects.analysis(recipe, token)
+        return await self._last(streams.ANALYSES.name, subject, direct=True) is not None
 
     async def analysis(self, msg: Msg, token: str, analysis: Analysis, *, replace: bool) -> None:
         """Store an analysis; one that is there already stays and counts as stored, unless `replace`."""
@@ -149,17 +150,20 @@ class Ledger:
                 log.warning("ack_unconfirmed", subject=msg.subject, error=str(error))
 
     async def _gone(self, msg: Msg) -> bool:
-        """Whether another worker has ended it while this one slept: then nothing of ours counts any more."""
+        """Whether another worker has ended it while this one slept: then nothing of ours counts any more.
+
+        Not a direct get: in a cluster any replica answers those, and one that lags would have us let it go.
+        """
         try:
-            await self._js.get_msg(streams.ARTICLES.name, msg.metadata.sequence.stream, direct=True)
+            await self._js.get_msg(streams.ARTICLES.name, msg.metadata.sequence.stream)
         except NotFoundError:
             log.info("article_ended_elsewhere", subject=msg.subject)
             return True
         return False
 
-    async def _last(self, stream: str, subject: str) -> RawStreamMsg | None:
+    async def _last(self, stream: str, subject: str, *, direct: bool = False) -> RawStreamMsg | None:
         try:
-            return await self._js.get_last_msg(stream, subject, direct=True)
+            return await self._js.get_last_msg(stream, subject, direct=direct)
         except NotFoundError:
             return None
 

@@ -49,7 +49,8 @@ async def _consumer(js: JetStreamContext, wanted: streams.Consumer) -> None:
         return
     merged = dataclasses.replace(found, **settings)
     if merged != found:
-        await js.add_consumer(stream, merged)
+        # By its name it would be another request, on another subject than the one that makes it.
+        await js.add_consumer(stream, dataclasses.replace(merged, name=None))
 
 
 async def _bucket(js: JetStreamContext, wanted: streams.Bucket, replicas: int) -> None:

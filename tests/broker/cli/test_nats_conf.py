@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,20 @@ async def settled(nc: Client) -> None:
 
 async def test_the_worker_makes_and_checks_its_streams(server: Server, mover: Mover) -> None:
     await topology.ensure(mover.nc.jetstream())  # the fixture made them; this finds them unchanged
+    assert server.denied == []
+
+
+async def test_the_worker_brings_what_an_older_version_made_up_to_date(
+    server: Server, mover: Mover, operator: Client
+) -> None:
+    js = operator.jetstream()
+    consumer = (await js.consumer_info("ARTICLES", "articles-high")).config
+    await js.add_consumer("ARTICLES", replace(consumer, ack_wait=7.0))
+    stream = (await js.stream_info("ARTICLES")).config
+    await js.update_stream(replace(stream, max_msg_size=1000))
+    await topology.ensure(mover.nc.jetstream())
+    assert (await js.consumer_info("ARTICLES", "articles-high")).config.ack_wait == 60.0
+    assert (await js.stream_info("ARTICLES")).config.max_msg_size == 768 * 1024
     assert server.denied == []
 
 
