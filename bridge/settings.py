@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import NoDecode
 
-from schemas.runtime.settings import ProcessSettings, section
+from schemas.runtime.settings import ProcessSettings, from_json, section
 
 # A request and the headers beside it must pass the server's max_payload of 1 MB.
 _MAX_BODY = 1024 * 1024 - 8 * 1024
@@ -21,6 +22,9 @@ def _origin(text: str) -> str:
     if not _ORIGIN.fullmatch(text):
         raise ValueError("an origin is such as https://example.org, with its port, without a path")
     return text
+
+
+_Origins = Annotated[list[Annotated[str, AfterValidator(_origin)]], NoDecode, BeforeValidator(from_json)]
 
 
 class Settings(ProcessSettings):
@@ -39,4 +43,4 @@ class Settings(ProcessSettings):
     # For a client to send its head, to send its body, and to read what waits for it.
     client_timeout: float = Field(30.0, gt=0)
     keys_file: Path | None = None  # else keys.json in the data folder
-    cors_origins: list[Annotated[str, AfterValidator(_origin)]] = Field(default_factory=list)
+    cors_origins: _Origins = Field(default_factory=list)

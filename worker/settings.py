@@ -6,14 +6,13 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-import msgspec
 import platformdirs
 from pydantic import BeforeValidator, ByteSize, Field, model_validator
 from pydantic_settings import NoDecode
 
-from schemas.runtime.settings import ProcessSettings, section
+from schemas.runtime.settings import ProcessSettings, from_json, section
 from worker.wanted import ModelSettings, Name, Wanted, wanted
 
 
@@ -38,18 +37,8 @@ def machine_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _from_json(value: Any) -> Any:
-    """In the environment the table is JSON; read here, so that a mistake in it is a bad value like any other."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        raise ValueError("it is not valid JSON") from None
-
-
 # [worker.models.<name>] in the file, JSON in the environment.
-_Models = Annotated[dict[Name, ModelSettings], NoDecode, BeforeValidator(_from_json)]
+_Models = Annotated[dict[Name, ModelSettings], NoDecode, BeforeValidator(from_json)]
 
 
 class Settings(ProcessSettings):

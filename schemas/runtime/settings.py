@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
+import msgspec
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -38,6 +39,16 @@ def section(name: str) -> SettingsConfigDict:
         env_ignore_empty=True,
         hide_input_in_errors=True,
     )
+
+
+def from_json(value: Any) -> Any:
+    """Tables and lists are JSON in the environment (`NoDecode`): a mistake in it is a bad value like any other."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError):
+        raise ValueError("it is not valid JSON, or nested too deeply") from None
 
 
 class ProcessSettings(BaseSettings):
