@@ -46,6 +46,14 @@ def decode(kind: type[T], payload: bytes, refused: Mapping[str, str] | None = No
     return value
 
 
+def convert(kind: type[T], value: object, refused: Mapping[str, str] | None = None) -> T:
+    """As decode(), of what is decoded already."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error), refused or {}) from None
+
+
 def _refusal(text: str, refused: Mapping[str, str]) -> LlmError:
     match = _AT.match(text)
     assert match is not None  # the pattern's parts are all optional

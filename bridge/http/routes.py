@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from bridge.client import Client
-from bridge.http import asyncapi, auth, chat, headers, health, models, openapi, status
+from bridge.http import asyncapi, auth, chat, headers, health, models, openapi, responses, status
 from bridge.http.context import ACTIVE, GUARD, METERS, NATS, SETTINGS
 from bridge.http.errors import errors
 from bridge.http.limits import Meters
@@ -27,6 +27,9 @@ def build(settings: Settings, nc: Client) -> web.Application:
     app.add_routes(
         [
             web.post("/v1/chat/completions", chat.completions),
+            web.post("/v1/responses", responses.create),
+            web.get("/v1/responses/{id}", responses.retrieve),
+            web.delete("/v1/responses/{id}", responses.delete),
             web.get("/v1/models", models.index),
             web.get("/v1/models/{id:.+}", models.retrieve),
             web.get("/healthz", health.live),

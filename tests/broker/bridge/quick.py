@@ -23,6 +23,7 @@ from worker.transport import topology
 from worker.transport.chat import Chat
 from worker.transport.micro import Service
 from worker.transport.presence import PresenceBoard
+from worker.transport.runs import Runs
 
 MODEL = "quick"
 
@@ -95,7 +96,7 @@ async def _up(nats_url: str) -> AsyncIterator[str]:
     engine = cast(Engine, QuickEngine())
     js = nc.jetstream()
     await topology.ensure(js)
-    chat = Chat(nc, engine, WorkerSettings.load())
+    chat = Chat(nc, engine, Runs(engine, None), WorkerSettings.load())
     service = Service(nc, "llm", "1.0.0", "t", {}, chat.endpoints())
     board = PresenceBoard(js, engine, "quick", 4, 5)
     parts: list[Any] = [chat, service, board]
