@@ -57,7 +57,7 @@ def _output(response_id: str, choice: Choice) -> list[OutputItem]:
     if message.reasoning_content is not UNSET:
         thought = [ReasoningText(message.reasoning_content)]
         found.append(ReasoningItem(id=name("rs"), content=thought, status="completed"))
-    if message.content or message.tool_calls is UNSET:
+    if message.content or not (found or message.tool_calls):  # an answer of no words is an answer
         logprobs = (choice.logprobs and choice.logprobs.content) or []
         text = OutputText(message.content or "", logprobs=logprobs)
         found.append(OutputMessage(id=name("msg"), status="completed", content=[text]))

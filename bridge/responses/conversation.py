@@ -26,7 +26,11 @@ from schemas.responses.items import (
 )
 from schemas.tools import FunctionCall, ToolCall
 
-_KINDS = {"user": UserMessage, "system": SystemMessage, "developer": DeveloperMessage}
+_KINDS: dict[str, type[UserMessage | SystemMessage | DeveloperMessage]] = {
+    "user": UserMessage,
+    "system": SystemMessage,
+    "developer": DeveloperMessage,
+}
 
 
 def messages(found: Iterable[InputItem]) -> list[Message]:
