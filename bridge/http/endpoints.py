@@ -16,12 +16,17 @@ from schemas.errors import (
     Cancelled,
     DeadlineExceeded,
     EngineFailed,
+    Forbidden,
     LlmError,
     NotFound,
     Overloaded,
     TooLarge,
+    TooSlow,
+    Unauthorized,
     Unavailable,
 )
+from schemas.responses.request import ResponseRequest
+from schemas.responses.response import DeletedResponse, Response
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,51 @@ _STREAMED = (
     '"choices":[{"index":0,"delta":{"content":"Paris"},"finish_reason":null,"logprobs":null}],'
     '"object":"chat.completion.chunk"}\n\ndata: [DONE]\n\n'
 )
+_RESPONSE = {
+    "id": "resp_0b9a3f2c6d0e4f5f8f1d2c3b4a596877",
+    "created_at": 1795383095,
+    "model": "smollm2-135m-instruct",
+    "status": "completed",
+    "output": [
+        {
+            "type": "message",
+            "id": "msg_0b9a3f2c6d0e4f5f8f1d2c3b4a596877000",
+            "status": "completed",
+            "content": [
+                {
+                    "type": "output_text",
+                    "text": "The capital of France is Paris.",
+                    "annotations": [],
+                    "logprobs": [],
+                }
+            ],
+            "role": "assistant",
+        }
+    ],
+    "object": "response",
+}
+_RESPONSE_STREAMED = (
+    'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":4,'
+    '"item_id":"msg_1","output_index":0,"delta":"Paris","logprobs":[],"content_index":0}\n\n'
+)
+_RESPONSE_ID = Parameter(
+    "id",
+    "path",
+    "The `id` of a response that was not sent with `store: false`, for 30 days.",
+    {"type": "string", "minLength": 1},
+    "resp_0b9a3f2c6d0e4f5f8f1d2c3b4a596877",
+)
+_SCOPED_ERRORS = (Unauthorized, Forbidden, Overloaded, Unavailable)
+_INFERENCE_ERRORS = (
+    *_SCOPED_ERRORS,
+    BadRequest,
+    NotFound,
+    TooSlow,
+    TooLarge,
+    Cancelled,
+    EngineFailed,
+    DeadlineExceeded,
+)
 _CHAT_HEADERS = (
     Parameter(
         "Traceparent",
@@ -130,31 +180,58 @@ ENDPOINTS = (
                 "With `stream: true`: a `ChatChunk` after each `data: `, ended by `data: [DONE]` or an `ErrorBody`.",
             ),
         ),
-        errors=(
-            BadRequest,
-            NotFound,
-            TooLarge,
-            Overloaded,
-            Cancelled,
-            EngineFailed,
-            Unavailable,
-            DeadlineExceeded,
-        ),
+        errors=_INFERENCE_ERRORS,
         parameters=_CHAT_HEADERS,
+    ),
+    Endpoint(
+        "post",
+        "/v1/responses",
+        "A response, whole or streamed, kept unless `store` is false",
+        takes=Content(
+            ResponseRequest, {"input": "What is the capital of France?", "temperature": 0, "store": False}
+        ),
+        gives=(
+            Content(Response, _RESPONSE),
+            Content(
+                str,
+                _RESPONSE_STREAMED,
+                "text/event-stream",
+                "With `stream: true`: OpenAI's events, the last of them `response.completed`, `response.incomplete` "
+                "or `response.failed`.",
+            ),
+        ),
+        errors=_INFERENCE_ERRORS,
+        parameters=_CHAT_HEADERS,
+    ),
+    Endpoint(
+        "get",
+        "/v1/responses/{id}",
+        "A response that was kept",
+        gives=(Content(Response, _RESPONSE),),
+        errors=(*_SCOPED_ERRORS, BadRequest, NotFound),
+        parameters=(_RESPONSE_ID,),
+    ),
+    Endpoint(
+        "delete",
+        "/v1/responses/{id}",
+        "Forget a response",
+        gives=(Content(DeletedResponse, {"id": _RESPONSE["id"], "object": "response", "deleted": True}),),
+        errors=(*_SCOPED_ERRORS, NotFound),
+        parameters=(_RESPONSE_ID,),
     ),
     Endpoint(
         "get",
         "/v1/models",
         "The models that present workers serve",
         gives=(Content(ModelList, {"data": [_MODEL], "object": "list"}),),
-        errors=(Unavailable,),
+        errors=(Unauthorized, Unavailable),
     ),
     Endpoint(
         "get",
         "/v1/models/{id}",
         "One model, by name or alias",
         gives=(Content(Model, _MODEL),),
-        errors=(NotFound, Unavailable),
+        errors=(Unauthorized, NotFound, Unavailable),
         parameters=(_MODEL_ID,),
     ),
     Endpoint("get", "/healthz", "This process lives", gives=(Content(Live, {"status": "live"}),)),
