@@ -13,11 +13,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 
-from bridge.client import presence, queue, stored
+from bridge.client import presence, queue, responses, stored
 from bridge.credentials import User
 from bridge.up.programs import find_conf, find_server
 from schemas import subjects
 from schemas.codec import encode
+from schemas.responses.response import KeptResponse, Response
 from worker.transport import topology
 
 if TYPE_CHECKING:
@@ -77,6 +78,17 @@ async def test_the_bridge_reads_presence_and_the_queue(server: Server, mover: Mo
     assert server.denied == []
 
 
+async def test_the_bridge_keeps_and_forgets_responses(server: Server, mover: Mover) -> None:
+    nc = await server.connect("bridge")
+    kept = KeptResponse(Response(id=f"resp_{'a' * 32}", created_at=1, model="m"), [])
+    await responses.put(nc, kept)
+    assert await responses.get(nc, kept.response.id) == kept
+    await responses.delete(nc, kept.response.id)
+    assert await responses.get(nc, kept.response.id) is None
+    await nc.close()
+    assert server.denied == []
+
+
 async def test_the_operator_may_repair_everything(server: Server, operator: Client) -> None:
     await operator.jetstream().publish("dead.ARTICLES.coin.a", b"x")
     await operator.jetstream().purge_stream("DEAD")
@@ -100,6 +112,8 @@ FORBIDDEN: list[tuple[User, str]] = [
     ("bridge", "$JS.API.STREAM.DELETE.ARTICLES"),
     ("bridge", "$JS.API.CONSUMER.MSG.NEXT.ARTICLES.articles-norm"),
     ("bridge", "$KV.llm_recipes.coin"),
+    ("bridge", "$KV.llm_cache.a"),
+    ("publisher", "$KV.llm_responses.a"),
     ("worker", "$JS.API.STREAM.DELETE.ARTICLES"),
     ("worker", "$JS.API.STREAM.PURGE.ANALYSES"),
     ("worker", "$JS.API.STREAM.MSG.DELETE.ANALYSES"),
