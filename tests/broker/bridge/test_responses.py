@@ -158,6 +158,24 @@ async def test_the_wire_of_a_stream(http: aiohttp.ClientSession, model: Model) -
     assert numbers == list(range(len(named)))
 
 
+async def test_a_busy_model_is_told_of(http: aiohttp.ClientSession, model: Model, script: Script) -> None:
+    """Before its first word, a comment each time that the worker says it lives."""
+    begun = asyncio.Event()
+
+    async def answer(message: Msg) -> None:
+        await script.chunk(message, 1, encode(ChatChunk("c", 1, "m", [assembly.opening(0)])))
+        await begun.wait()
+        await script.chunk(message, 2, encode(ChatChunk("c", 1, "m", [assembly.nothing(0)])))
+
+    script.answer = answer
+    async with http.post("/v1/responses", json={"input": "hi", "stream": True}) as got:
+        assert await got.content.readline() == b"event: response.created\n"
+        begun.set()
+        while (line := await got.content.readline()).startswith((b"event", b"data", b"\n")):
+            pass
+        assert line.startswith(b": ")
+
+
 async def test_parse_gives_an_object(sdk: openai.AsyncOpenAI, model: Model) -> None:
     model.says(Text('{"name":"Rome"}'), Ended("stop"))
     found = await sdk.responses.parse(model="Org/Tiny-1.0", input="Where?", text_format=City)
