@@ -106,6 +106,7 @@ async def _stay_connected(chosen: Settings, nc: Client, over: asyncio.Event) -> 
         chosen.password,
         name="nats-mlx bridge",
         wait=True,
+        tls=chosen.tls,
         closed=over.set,
         client=nc,
     )

@@ -124,8 +124,8 @@ RESPONSES = Bucket(
     description="Responses that may be asked for again, each with its conversation",
     ttl=30 * DAY,
     max_value_size=960 * 1024,
-    max_bytes=1024
-    ** 3,  # each holds all that was said before: what is kept must not take the disk from articles
+    # Each holds all that was said before it: what is kept must not take the disk from articles.
+    max_bytes=1024**3,
 )
 BUCKETS = (RECIPES, CACHE, WORKERS, RESPONSES)
 

@@ -39,6 +39,8 @@ from worker.transport.runs import Runs
 log = logs.get("worker")
 
 _DESCRIPTION = "Chat completions by MLX models, and analyses of queued articles"
+# Seconds beyond the grace for goodbyes to a server that is there.
+_LAST_WORDS = 4.0
 
 
 class Worker:
@@ -71,18 +73,19 @@ class Worker:
         if nc is None:
             return
         js = nc.jetstream(timeout=10)
-        await topology.ensure(js)
+        await topology.ensure(js, settings.replicas)
         recipes = Recipes(js, engine)
         board = PresenceBoard(js, engine, self._id, settings.slots, settings.presence_interval)
         results = Results(js)
         answers = Answers(engine, results)
-        analyst = Analyst(engine, recipes, answers, Ledger(js, self._id), board, self._id)
+        ledger = Ledger(js, self._id)
+        analyst = Analyst(engine, recipes, answers, ledger, board, self._id)
         runs = Runs(engine, results if settings.cache_chats else None)
         chat = Chat(nc, engine, runs, settings)
         about = {"model": model, "worker": self._id}
         service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, chat.endpoints())
         queue = Queue(nc, js, settings.slots, analyst.handle)
-        mover = Mover(js, self._id)
+        mover = Mover(js, ledger)
         for part in (recipes, results, chat, service, queue, mover, board):
             await part.start()
         log.info(
@@ -115,26 +118,36 @@ class Worker:
             settings.password,
             name=f"nats-mlx worker {self._id}",
             wait=True,
+            tls=settings.tls,
             closed=self._on_closed,
         )
 
     async def _stop(
         self, nc: Client, board: PresenceBoard, service: Service, chat: Chat, queue: Queue, mover: Mover
     ) -> None:
-        """Take no more work, finish or give back what there is, then leave."""
+        """Take no more work, finish or give back what there is, then leave; in time, also without a server."""
         log.info("worker_stopping", worker=self._id)
         if self._lost:
             return
         grace = self._settings.shutdown_grace
-        await service.close_endpoints()
-        await asyncio.gather(queue.stop(grace), mover.stop(), self._finish_chats(service, chat, grace))
-        await chat.stop()
-        await board.stop()
-        await nc.drain()
+        try:
+            async with asyncio.timeout(grace + _LAST_WORDS):
+                await asyncio.gather(
+                    queue.stop(grace), mover.stop(), self._finish_chats(service, chat, grace)
+                )
+                await chat.stop()
+                await board.stop()
+                # drain() waits long for a server that does not answer, and cannot be interrupted.
+                await nc.flush(timeout=1)
+                await nc.drain()
+        except (TimeoutError, NatsError) as error:
+            hint = "the server does not answer; it gives our work to others after the ack wait"
+            log.warning("worker_left_in_haste", error=str(error), hint=hint)
 
     async def _finish_chats(self, service: Service, chat: Chat, grace: float) -> None:
         timer = asyncio.get_running_loop().call_later(grace, chat.abort)
-        await service.stop(grace + 5)
+        await service.close_endpoints()
+        await service.stop(grace + _LAST_WORDS)
         timer.cancel()
 
     def _on_closed(self) -> None:

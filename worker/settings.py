@@ -85,6 +85,7 @@ class Settings(ProcessSettings):
     cache_chats: bool = False  # keep chats' repeatable answers in the bucket of results, as articles' are
     keep_alive: float = Field(5.0, gt=0)  # between two chunks of a silent stream
     abandon_grace: float = Field(5.0, ge=0)  # a vanished inbox is forgiven so long: a reconnect takes time
+    replicas: int = Field(1, ge=1, le=5)  # copies of each stream in a cluster; what has more keeps them
     presence_interval: float = Field(5.0, gt=0)
     shutdown_grace: float = Field(10.0, ge=0)  # running work gets so long to finish
 

@@ -15,6 +15,7 @@ from bridge.credentials import User
 from bridge.up.run import Options, Ready
 from bridge.up.run import up as run_up
 from schemas.errors import Unavailable
+from schemas.runtime.tls import Tls
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ class Login(NamedTuple):
     url: str
     user: str | None
     password: str | None
+    tls: Tls | None = None
 
 
 class House(NamedTuple):
@@ -33,8 +35,8 @@ class House(NamedTuple):
 
     @contextlib.asynccontextmanager
     async def client(self, user: User) -> AsyncIterator[Client]:
-        url, name, password = self.login(user)
-        nc = await connect(url, name, password, name="nats-mlx bench", wait=False)
+        url, name, password, tls = self.login(user)
+        nc = await connect(url, name, password, name="nats-mlx bench", wait=False, tls=tls)
         try:
             yield nc
         finally:

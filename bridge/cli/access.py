@@ -13,6 +13,7 @@ from bridge.credentials import User
 from bridge.settings import Settings
 from bridge.up import folder
 from schemas.errors import Unavailable
+from schemas.runtime.tls import Tls
 
 
 class Access(NamedTuple):
@@ -20,6 +21,7 @@ class Access(NamedTuple):
     user: str | None
     password: str | None
     found: bool
+    tls: Tls | None = None
 
 
 def find(user: User, values: Settings) -> Access:
@@ -31,7 +33,7 @@ def find(user: User, values: Settings) -> Access:
         password = credentials.read(values.data_dir).password(user)
         return Access(running.nats_url, user, password, True)
     url = running.nats_url if running is not None and ours else values.nats_url
-    return Access(url, values.nats_user, values.password, named or ours)
+    return Access(url, values.nats_user, values.password, named or ours, None if ours else values.tls)
 
 
 @contextlib.asynccontextmanager
@@ -39,7 +41,9 @@ async def connected(user: User) -> AsyncIterator[Client]:
     """A connection with the rights of `user`, for one command."""
     access = find(user, Settings.load())
     try:
-        nc = await connect(access.url, access.user, access.password, name="nats-mlx", wait=False)
+        nc = await connect(
+            access.url, access.user, access.password, name="nats-mlx", wait=False, tls=access.tls
+        )
     except Refused:
         raise
     except Unavailable as error:

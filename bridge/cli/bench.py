@@ -187,7 +187,7 @@ def _site(nats_url: str | None, model: str | None, say: Say) -> Site:
 
     def login(user: User) -> Login:
         found = access.find(user, settings)
-        return Login(found.url, found.user, found.password)
+        return Login(found.url, found.user, found.password, found.tls)
 
     return Running(login)
 

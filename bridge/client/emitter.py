@@ -30,7 +30,9 @@ class _Asked(msgspec.Struct):
 
 async def main() -> None:
     chosen = Settings.load()
-    nc = await connect(chosen.nats_url, chosen.nats_user, chosen.password, name="emitter", wait=True)
+    nc = await connect(
+        chosen.nats_url, chosen.nats_user, chosen.password, name="emitter", wait=True, tls=chosen.tls
+    )
     writer, pongs = await _bare(chosen)
     answers: set[asyncio.Task[None]] = {pongs}
 

@@ -76,8 +76,9 @@ def _no_answer(subject: str, error: Exception) -> Unavailable:
             "NATS has no JetStream stream for this yet: start a worker once (`nats-mlx up`), it makes them."
         )
     return Unavailable(
-        f"NATS does not answer on {subject}: this user may lack the right "
-        "(publish and chat need `publisher`, the rest `operator`), or the server is overloaded."
+        f"NATS does not answer on {subject}: this user may lack the right (publish and chat need `publisher`, "
+        "the rest `operator`), or the server is overloaded, or its disk is full, as its log then says: make "
+        "room and start it again."
     )
 
 

@@ -21,7 +21,7 @@ from schemas.errors import Forbidden, Unauthorized
 _Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Probes have no keys, and learn nothing but yes or no.
-_OPEN = {"/healthz", "/readyz"}
+OPEN = {"/healthz", "/readyz"}
 # A browser can show these to a person who types a key as the password. Nowhere else: a browser would add that
 # password to other sites' requests too.
 _PAGES = {"/"}
@@ -54,7 +54,7 @@ def guard(settings: Settings) -> tuple[Guard, KeyFile]:
 @web.middleware
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The innermost middleware: an answer that it gives is an error like all others."""
-    if request.path in _OPEN:
+    if request.path in OPEN:
         return await handler(request)
     door = request.app[GUARD]
     if not door.required():

@@ -16,13 +16,10 @@ from schemas.errors import (
     Cancelled,
     DeadlineExceeded,
     EngineFailed,
-    Forbidden,
     LlmError,
     NotFound,
     Overloaded,
     TooLarge,
-    TooSlow,
-    Unauthorized,
     Unavailable,
 )
 from schemas.responses.request import ResponseRequest
@@ -130,15 +127,14 @@ _RESPONSE_ID = Parameter(
     {"type": "string", "minLength": 1},
     "resp_0b9a3f2c6d0e4f5f8f1d2c3b4a596877",
 )
-_SCOPED_ERRORS = (Unauthorized, Forbidden, Overloaded, Unavailable)
 _INFERENCE_ERRORS = (
-    *_SCOPED_ERRORS,
     BadRequest,
     NotFound,
-    TooSlow,
     TooLarge,
+    Overloaded,
     Cancelled,
     EngineFailed,
+    Unavailable,
     DeadlineExceeded,
 )
 _CHAT_HEADERS = (
@@ -208,7 +204,7 @@ ENDPOINTS = (
         "/v1/responses/{id}",
         "A response that was kept",
         gives=(Content(Response, _RESPONSE),),
-        errors=(*_SCOPED_ERRORS, BadRequest, NotFound),
+        errors=(BadRequest, NotFound, Overloaded, Unavailable),
         parameters=(_RESPONSE_ID,),
     ),
     Endpoint(
@@ -216,7 +212,7 @@ ENDPOINTS = (
         "/v1/responses/{id}",
         "Forget a response",
         gives=(Content(DeletedResponse, {"id": _RESPONSE["id"], "object": "response", "deleted": True}),),
-        errors=(*_SCOPED_ERRORS, NotFound),
+        errors=(NotFound, Overloaded, Unavailable),
         parameters=(_RESPONSE_ID,),
     ),
     Endpoint(
@@ -224,14 +220,14 @@ ENDPOINTS = (
         "/v1/models",
         "The models that present workers serve",
         gives=(Content(ModelList, {"data": [_MODEL], "object": "list"}),),
-        errors=(Unauthorized, Unavailable),
+        errors=(Unavailable,),
     ),
     Endpoint(
         "get",
         "/v1/models/{id}",
         "One model, by name or alias",
         gives=(Content(Model, _MODEL),),
-        errors=(Unauthorized, NotFound, Unavailable),
+        errors=(NotFound, Unavailable),
         parameters=(_MODEL_ID,),
     ),
     Endpoint("get", "/healthz", "This process lives", gives=(Content(Live, {"status": "live"}),)),

@@ -66,6 +66,13 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return answer(LlmError("The bridge failed on this request; its log tells why under x-request-id."))
 
 
+async def say_when_closing(request: web.Request, response: web.StreamResponse) -> None:
+    """aiohttp closes a connection whose body it cannot decode: who is not told sends the next request there."""
+    if request.content.exception() is not None:
+        response.force_close()
+        response.headers["Connection"] = "close"
+
+
 def of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
     """Its HTML or plain text as an error of ours."""
     where = f"{request.method} {call_of(request).path}"

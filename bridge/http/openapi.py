@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bridge.http import errors
+from bridge.http import auth, errors
 from bridge.http.endpoints import ENDPOINTS, Content, Endpoint, Parameter
 from schemas import __version__
 from schemas.codec import encode
 from schemas.completion import ChatChunk
-from schemas.errors import ErrorBody, LlmError, Overloaded, Unavailable
+from schemas.errors import ErrorBody, Forbidden, LlmError, Overloaded, TooSlow, Unauthorized, Unavailable
 
 _Json = dict[str, Any]
 
@@ -25,6 +25,11 @@ _ABOUT = """OpenAI's API over workers behind NATS. Every error is an `ErrorBody`
 is a 404 and another method a 405, with `Allow`. Every answer has an `X-Request-Id`: the request's own where it is \
 1 to 64 characters of ASCII without blanks and `. * >`."""
 _REQUEST_ID = {"description": "Follows the request from here to the worker.", "schema": {"type": "string"}}
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key (`nats-mlx keys new`). None is needed on loopback while there are none.",
+}
 _RETRY_AFTER = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}}
 
 
@@ -54,7 +59,7 @@ def document() -> bytes:
             },
             "servers": [{"url": "/"}],
             "paths": paths,
-            "components": {"schemas": schemas},
+            "components": {"schemas": schemas, "securitySchemes": {"key": _KEY}},
         }
     )
 
@@ -69,8 +74,10 @@ def _operation(one: Endpoint) -> _Json:
         "summary": one.summary,
         "parameters": [_parameter(parameter) for parameter in one.parameters],
         "responses": {"200": _answer("The answer.", one.gives)}
-        | {str(status): _refusal(kinds) for status, kinds in _by_status(one.errors).items()},
+        | {str(status): _refusal(kinds) for status, kinds in _by_status(_faults(one)).items()},
     }
+    if one.path not in auth.OPEN:
+        found["security"] = [{"key": []}, {}]
     if one.takes:
         found["requestBody"] = {"required": True, "content": _bodies([one.takes])}
     return found
@@ -93,10 +100,19 @@ def _parameter(one: Parameter) -> _Json:
     }
 
 
+def _faults(one: Endpoint) -> set[type[LlmError]]:
+    """Its own, and those of what every request goes through."""
+    found: set[type[LlmError]] = {LlmError, *one.errors}
+    if one.path not in auth.OPEN:
+        found |= {Unauthorized, Forbidden}
+    if one.takes:
+        found.add(TooSlow)
+    return found
+
+
 def _by_status(kinds: Iterable[type[LlmError]]) -> dict[int, list[type[LlmError]]]:
     found: dict[int, list[type[LlmError]]] = {}
-    every: set[type[LlmError]] = {LlmError, *kinds}
-    for kind in sorted(every, key=lambda kind: (kind.status, kind.__name__)):
+    for kind in sorted(kinds, key=lambda kind: (kind.status, kind.__name__)):
         found.setdefault(kind.status, []).append(kind)
     return found
 

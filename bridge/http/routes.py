@@ -7,7 +7,7 @@ from aiohttp import web
 from bridge.client import Client
 from bridge.http import asyncapi, auth, chat, headers, health, models, openapi, responses, status
 from bridge.http.context import ACTIVE, GUARD, METERS, NATS, SETTINGS
-from bridge.http.errors import errors
+from bridge.http.errors import errors, say_when_closing
 from bridge.http.limits import Meters
 from bridge.http.observe import observe
 from bridge.http.origins import preflight
@@ -24,6 +24,7 @@ def build(settings: Settings, nc: Client) -> web.Application:
     app[ACTIVE] = set()
     app[METERS] = Meters(keys.all)
     app.on_response_prepare.append(headers.dress)
+    app.on_response_prepare.append(say_when_closing)
     app.add_routes(
         [
             web.post("/v1/chat/completions", chat.completions),

@@ -56,6 +56,7 @@ class Programs:
             "NATS_URL": self.nats_url,
             "NATS_USER": user,
             "NATS_PASSWORD": self._credentials.password(user),
+            **dict.fromkeys(("NATS_CA", "NATS_CERT", "NATS_KEY"), ""),  # of some other server
             "NATS_MLX_DATA_DIR": str(self._folder.path),
             "NATS_MLX_LOG_FORMAT": "json",
         }

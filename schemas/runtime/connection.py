@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from nats.errors import Error, SlowConsumerError
 from schemas.errors import Unavailable
 from schemas.runtime import log
 from schemas.runtime.client import Client
+from schemas.runtime.tls import Tls, refusal
 
 _log = log.get("nats")
 # The users of nats.conf: each may subscribe only below an inbox prefix of its own.
@@ -33,10 +35,12 @@ async def connect(
     *,
     name: str,
     wait: bool,
+    tls: Tls | None = None,
     closed: Callable[[], None] | None = None,
     client: Client | None = None,
 ) -> Client:
-    """A connected client, which reconnects for ever. Raises Unavailable, or Refused for a wrong password.
+    """A connected client, which reconnects for ever. Raises Unavailable, or Refused for a wrong password or
+    certificate.
 
     Its `stats` count as `dropped` the messages for which a subscription had no room.
 
@@ -45,18 +49,20 @@ async def connect(
     """
     client = client or Client()
     events = _Events(client, _address(url), closed, wait)
-    attempt = asyncio.create_task(_dial(client, url, user, password, name, events))
+    context = None if tls is None else tls.context()
+    attempt = asyncio.create_task(_dial(client, url, user, password, name, context, events))
     refused = asyncio.create_task(events.refused.wait())
     try:
         await asyncio.wait(
             {attempt, refused}, timeout=None if wait else _PATIENCE, return_when=asyncio.FIRST_COMPLETED
         )
         if events.refused.is_set():
-            raise Refused(
-                f"NATS at {events.address} refused the user or password; check NATS_USER and NATS_PASSWORD."
-            )
+            raise Refused(f"NATS at {events.address} {events.refusal}.")
         if not attempt.done():
-            raise Unavailable(f"No NATS server answers at {events.address}; start it or set NATS_URL.")
+            raise Unavailable(
+                f"No NATS server answers at {events.address}; start it or set NATS_URL"
+                + (" (tls://... if it wants TLS)." if tls is None else ".")
+            )
         attempt.result()
     except BaseException:
         await _abandon(attempt, client)
@@ -69,7 +75,13 @@ async def connect(
 
 
 async def _dial(
-    client: Client, url: str, user: str | None, password: str | None, name: str, events: _Events
+    client: Client,
+    url: str,
+    user: str | None,
+    password: str | None,
+    name: str,
+    context: ssl.SSLContext | None,
+    events: _Events,
 ) -> None:
     try:
         await client.connect(
@@ -77,6 +89,8 @@ async def _dial(
             user=user,
             password=password,
             name=name,
+            tls=context,
+            tls_handshake_first=context is not None,
             inbox_prefix=_inbox_prefix(user or urlsplit(url).username),
             max_reconnect_attempts=-1,
             ping_interval=20,
@@ -92,7 +106,9 @@ async def _dial(
 
 async def _abandon(attempt: asyncio.Task[None], client: Client) -> None:
     """nats-py goes on trying after a cancelled connect unless the client is closed as well."""
-    attempt.cancel()
+    while not attempt.done():  # a cancellation in the moment of its own time-out gets lost there
+        attempt.cancel()
+        await asyncio.wait({attempt}, timeout=0.1)
     with contextlib.suppress(asyncio.CancelledError, Unavailable):
         await attempt
     await client.close()
@@ -115,6 +131,7 @@ class _Events:
         self.address = address
         self._wait = wait
         self.refused = asyncio.Event()
+        self.refusal = ""
         self.up = False
         self._closed = closed
         self._last = ""
@@ -125,8 +142,8 @@ class _Events:
             self._on_dropped(error.subject)
             return
         text = str(error) or type(error).__name__
-        if not self.up and "authorization violation" in text.lower():
-            self.refused.set()
+        if not self.up:
+            self._judge(error, text)
         # An absent server is reported every two seconds: say it once, and never to a caller who gets it
         # as an exception anyway.
         known = text == self._last or not (self.up or self._wait)
@@ -139,6 +156,17 @@ class _Events:
         dropped = self._client.stats["dropped"]
         if dropped & (dropped - 1) == 0:
             _log.warning("nats_slow_consumer", server=self.address, subject=subject, dropped=dropped)
+
+    def _judge(self, error: Exception, text: str) -> None:
+        """What no patience can mend."""
+        if "authorization violation" in text.lower():
+            self._refuse("refused the user or password; check NATS_USER and NATS_PASSWORD")
+        elif reason := refusal(error):
+            self._refuse(reason)
+
+    def _refuse(self, reason: str) -> None:
+        self.refusal = reason
+        self.refused.set()
 
     async def on_disconnected(self) -> None:
         if self.up and not self._client.is_closed:

@@ -13,9 +13,11 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.errors import LlmError
+from schemas.runtime.tls import Tls
 
 CONFIG = "NATS_MLX_CONFIG"
 _PREFIX = "NATS_MLX_"
+_TLS = "tls://"
 _SECTIONS = ("worker", "bridge")
 
 S = TypeVar("S", bound="ProcessSettings")
@@ -46,6 +48,9 @@ class ProcessSettings(BaseSettings):
     nats_url: str = Field("nats://127.0.0.1:4222", validation_alias="NATS_URL", min_length=1)
     nats_user: str | None = Field(None, validation_alias="NATS_USER")
     nats_password: SecretStr | None = Field(None, validation_alias="NATS_PASSWORD")
+    nats_ca: Path | None = Field(None, validation_alias="NATS_CA")  # PEM files, as the `nats` CLI has them
+    nats_cert: Path | None = Field(None, validation_alias="NATS_CERT")
+    nats_key: Path | None = Field(None, validation_alias="NATS_KEY")
     data_dir: Path = Field(
         default_factory=lambda: platformdirs.user_data_path("nats-mlx"), validation_alias="NATS_MLX_DATA_DIR"
     )
@@ -58,11 +63,20 @@ class ProcessSettings(BaseSettings):
     def _credentials_are_whole(self: S) -> S:
         if (self.nats_user is None) != (self.nats_password is None):
             raise ValueError("NATS_USER and NATS_PASSWORD belong together; set both or neither")
+        if (self.nats_cert is None) != (self.nats_key is None):
+            raise ValueError("NATS_CERT and NATS_KEY belong together; set both or neither")
+        if (self.nats_ca or self.nats_cert) and _TLS not in self.nats_url:
+            raise ValueError("NATS_CA, NATS_CERT and NATS_KEY need a NATS_URL that begins with tls://")
         return self
 
     @property
     def password(self) -> str | None:
         return None if self.nats_password is None else self.nats_password.get_secret_value()
+
+    @property
+    def tls(self) -> Tls | None:
+        """None is plain text: the address decides."""
+        return Tls(self.nats_ca, self.nats_cert, self.nats_key) if _TLS in self.nats_url else None
 
     @classmethod
     def settings_customise_sources(

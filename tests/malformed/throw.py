@@ -110,6 +110,8 @@ class Thrower:
                     outcome = 599
         except TimeoutError:
             outcome = "hang"
+        except aiohttp.ClientResponseError as error:
+            outcome = error.status  # aiohttp's own 400 to a HEAD has a body, which its own client minds
         except aiohttp.ClientError as error:
             # A body far over the limit is not read to its end, and who still writes may miss the 413.
             outcome = type(error).__name__ if len(body) > _MAX_BODY else "no answer"

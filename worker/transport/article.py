@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 
@@ -13,7 +14,6 @@ from schemas.articles import (
     Analysis,
     Article,
     ArticleRef,
-    Earlier,
     Timings,
     decode_article,
     wants_replacement,
@@ -21,17 +21,17 @@ from schemas.articles import (
 from schemas.errors import BadRequest, EngineFailed, LlmError, NotFound, Unavailable
 from schemas.runtime import log as logs
 from worker.engine.engine import Engine
-from worker.jobs import ANY_COMPANY, Job, JobLane, Prepared
+from worker.jobs import Job, JobLane, Prepared
 from worker.recipes import Recipe
+from worker.transport import suspects
 from worker.transport.answers import Answer, Answers
-from worker.transport.ledger import Ledger
+from worker.transport.ledger import Ledger, passes
 from worker.transport.presence import PresenceBoard
 from worker.transport.recipes import Recipes
 
 log = logs.get("worker.article")
 
-# A job that may have killed a worker before runs in small company, then alone: only the culprit dies again.
-_SUSPECT_COMPANY = 4
+_AGAIN = 1.0
 
 
 class Analyst:
@@ -55,11 +55,18 @@ class Analyst:
 
     async def handle(self, msg: Msg) -> None:
         """Raises nothing but cancellation: then the message is given back by whoever cancelled."""
-        try:
-            await self._handle(msg)
-        except NatsError as error:
-            # Nothing was settled, so the server delivers it again after the ack wait.
-            log.warning("article_left", subject=msg.subject, error=str(error))
+        while True:
+            try:
+                await self._handle(msg)
+                return
+            except NatsError as error:
+                if not passes(error):
+                    # Nothing was settled, so the server delivers it again after the ack wait.
+                    log.warning("article_left", subject=msg.subject, error=str(error))
+                    return
+                # To leave it would cost a delivery each time, and a server can be away for longer than eight.
+                log.warning("article_waits", subject=msg.subject, error=str(error))
+            await asyncio.sleep(_AGAIN)
 
     async def _handle(self, msg: Msg) -> None:
         try:
@@ -75,10 +82,10 @@ class Analyst:
             await self._ledger.settle(msg)
 
     async def _fail(self, msg: Msg, error: LlmError) -> None:
-        attempts = msg.metadata.num_delivered or 1
+        attempts = suspects.deliveries(msg)
         for_good = error.status < 500 and error.status != 429
         if for_good or attempts >= streams.MAX_DELIVER:
-            await self._ledger.dead(msg, error, error.code or "failed")
+            await self._ledger.dead(msg, error.message, error.code or "failed")
             await self._ledger.settle(msg)
             return
         delay = streams.retry_delay(attempts)
@@ -99,7 +106,7 @@ class Analyst:
         work = await self._engine.prepare(recipe.request(article), await self._recipes.head(loaded))
         answer = await self._answers.get(_job(msg, work, address.lane), recipe.result, fresh=replace)
         analysis = self._compose(msg, name, address.recipe, recipe, article, work.model, answer)
-        await self._ledger.analysis(address.token, analysis, replace=replace)
+        await self._ledger.analysis(msg, address.token, analysis, replace=replace)
         log.info(
             "article",
             id=name,
@@ -154,7 +161,7 @@ class Analyst:
             result=result,
             usage=done.usage,
             timings=Timings(queued, spent.prefill, spent.decode, queued + spent.prefill + spent.decode),
-            attempts=Earlier.of(msg.headers).attempts + (msg.metadata.num_delivered or 1),
+            attempts=suspects.attempts(msg),
             worker=self._worker,
             finished_at=now,
             cached=answer.cached,
@@ -163,16 +170,7 @@ class Analyst:
 
 def _job(msg: Msg, work: Prepared, lane: str) -> Job:
     job_lane: JobLane = "high" if lane == "high" else "norm"
-    killed = Earlier.of(msg.headers).killed
-    return Job(msg.reply, job_lane, work, _company(msg.metadata.num_delivered or 1, killed))
-
-
-def _company(attempts: int, killed: bool) -> int:
-    if killed:
-        return 1
-    if attempts == 1:
-        return ANY_COMPANY
-    return _SUSPECT_COMPANY if attempts == 2 else 1
+    return Job(msg.reply, job_lane, work, suspects.company(msg))
 
 
 def _article_id(article: Article, token: str) -> str:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+from dataclasses import dataclass
 
 from nats.aio.msg import Msg
+from nats.errors import (
+    ConnectionReconnectingError,
+    MaxPayloadError,
+    NoRespondersError,
+    OutboundBufferLimitError,
+    StaleConnectionError,
+)
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.errors import APIError, NotFoundError
+from nats.js.api import RawStreamMsg
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from schemas import streams, subjects
 from schemas.articles import Analysis, DeadLetter, Earlier, wants_replacement
 from schemas.codec import encode
-from schemas.errors import LlmError
+from schemas.errors import TooLarge
 from schemas.runtime import log as logs
+from worker.transport import suspects
 
 log = logs.get("worker.ledger")
 
@@ -21,51 +32,112 @@ EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
 # The server's code for "this subject has another last sequence than expected".
 WRONG_LAST_SEQUENCE = 10071
 _ACK_TRIES = 3
+_PASSING = (
+    TimeoutError,
+    NoRespondersError,
+    NoStreamResponseError,
+    OutboundBufferLimitError,
+    ConnectionReconnectingError,
+    StaleConnectionError,
+)
+# A server that is away or has no room on its disk is asked again after so many seconds.
+_AGAIN = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """An article as it lies in ARTICLES, and how often it was delivered since it was published."""
+
+    subject: str
+    sequence: int
+    payload: bytes
+    headers: dict[str, str]
+    published: dt.datetime | None
+    deliveries: int
+
+    @classmethod
+    def of(cls, msg: Msg) -> Original:
+        found = msg.metadata
+        return cls(
+            msg.subject,
+            found.sequence.stream,
+            msg.data,
+            msg.headers or {},
+            found.timestamp,
+            suspects.deliveries(msg),
+        )
+
+    @classmethod
+    def stored(cls, found: RawStreamMsg, deliveries: int) -> Original:
+        """One that nobody has in work."""
+        return cls(
+            found.subject or "",
+            found.seq or 0,
+            found.data or b"",
+            found.headers or {},
+            found.time,
+            deliveries,
+        )
 
 
 class Ledger:
-    """Writes to ANALYSES and DEAD. Every write waits for the server's acknowledgement."""
+    """Writes to ANALYSES and DEAD. Every write waits for the server's acknowledgement, however long it takes:
+    the queue keeps the article ours meanwhile, and neither its answer nor a delivery is wasted.
+    """
 
     def __init__(self, js: JetStreamContext, worker: str) -> None:
         self._js = js
         self._worker = worker
 
     async def has_analysis(self, recipe: str, token: str) -> bool:
-        try:
-            await self._js.get_last_msg(streams.ANALYSES.name, subjects.analysis(recipe, token), direct=True)
-        except NotFoundError:
-            return False
-        return True
+        return await self._last(streams.ANALYSES.name, subjects.analysis(recipe, token)) is not None
 
-    async def analysis(self, token: str, analysis: Analysis, *, replace: bool) -> None:
+    async def analysis(self, msg: Msg, token: str, analysis: Analysis, *, replace: bool) -> None:
         """Store an analysis; one that is there already stays and counts as stored, unless `replace`."""
+        if await self._gone(msg):
+            return
         headers = None if replace else {EXPECTED_LAST: "0"}
         try:
-            subject = subjects.analysis(analysis.recipe, token)
-            await self._js.publish(subject, encode(analysis), headers=headers, timeout=10)
+            await self._store(subjects.analysis(analysis.recipe, token), encode(analysis), headers)
         except APIError as error:
             if error.err_code != WRONG_LAST_SEQUENCE:
                 raise
             log.info("analysis_exists", id=analysis.id, recipe=analysis.recipe)
 
-    async def dead(self, msg: Msg, error: LlmError, reason: str) -> None:
+    async def dead(self, msg: Msg, error: str, reason: str) -> None:
         """Store an article's original payload with the reason why it ends here."""
-        earlier = Earlier.of(msg.headers)
+        if not await self._gone(msg):
+            await self.bury(Original.of(msg), error, reason)
+
+    async def bury(self, original: Original, error: str, reason: str) -> None:
+        """The same for one that nobody has in work."""
+        earlier = Earlier.of(original.headers)
         letter = DeadLetter(
-            subject=msg.subject,
+            subject=original.subject,
             stream=streams.ARTICLES.name,
-            sequence=msg.metadata.sequence.stream,
+            sequence=original.sequence,
             reason=reason,
-            error=error.message,
-            attempts=earlier.attempts + (msg.metadata.num_delivered or 1),
+            error=error,
+            attempts=earlier.attempts + original.deliveries,
             worker=self._worker,
             failed_at=dt.datetime.now(dt.UTC),
-            first_published=earlier.first_published or msg.metadata.timestamp,
-            replace=wants_replacement(msg.headers),
+            first_published=earlier.first_published or original.published,
+            replace=wants_replacement(original.headers),
         )
-        subject = subjects.dead_article(streams.ARTICLES.name, msg.subject)
-        await self._js.publish(subject, msg.data, headers=letter.headers(), timeout=10)
-        log.warning("article_dead", subject=msg.subject, reason=reason, error=error.message)
+        subject = subjects.dead_article(streams.ARTICLES.name, original.subject)
+        await self._store(subject, original.payload, letter.headers())
+        log.warning("article_dead", subject=original.subject, reason=reason, error=error)
+
+    async def ended(self, found: RawStreamMsg) -> bool:
+        """Whether an article of ARTICLES has its end, and only its acknowledgement was lost."""
+        _, _, recipe, token = (found.subject or "").split(".", 3)
+        analysis = await self._last(streams.ANALYSES.name, subjects.analysis(recipe, token))
+        if analysis is not None and (not wants_replacement(found.headers) or _later(analysis, found)):
+            return True
+        letter = await self._last(
+            streams.DEAD.name, subjects.dead_article(streams.ARTICLES.name, found.subject or "")
+        )
+        return letter is not None and _later(letter, found)
 
     async def settle(self, msg: Msg) -> None:
         """Let the article go. If that cannot be confirmed it comes again, and ends at "already there"."""
@@ -75,3 +147,45 @@ class Ledger:
                 return
             except NatsError as error:
                 log.warning("ack_unconfirmed", subject=msg.subject, error=str(error))
+
+    async def _gone(self, msg: Msg) -> bool:
+        """Whether another worker has ended it while this one slept: then nothing of ours counts any more."""
+        try:
+            await self._js.get_msg(streams.ARTICLES.name, msg.metadata.sequence.stream, direct=True)
+        except NotFoundError:
+            log.info("article_ended_elsewhere", subject=msg.subject)
+            return True
+        return False
+
+    async def _last(self, stream: str, subject: str) -> RawStreamMsg | None:
+        try:
+            return await self._js.get_last_msg(stream, subject, direct=True)
+        except NotFoundError:
+            return None
+
+    async def _store(self, subject: str, payload: bytes, headers: dict[str, str] | None) -> None:
+        """Raises APIError for what the server will never take, TooLarge for what it cannot."""
+        while True:
+            try:
+                await self._js.publish(subject, payload, headers=headers, timeout=10)
+                return
+            except MaxPayloadError:
+                sentence = f"What is to be stored has {len(payload)} bytes, more than the server takes."
+                raise TooLarge(sentence, code="result_too_large") from None
+            except NatsError as error:
+                if not passes(error):
+                    raise
+                log.warning("not_stored", subject=subject, error=str(error), again_in=_AGAIN)
+            await asyncio.sleep(_AGAIN)
+
+
+def passes(error: NatsError) -> bool:
+    """Whether the same may work later: the server is away, starts, or has no room; nobody's message is at fault."""
+    if isinstance(error, APIError):
+        return not isinstance(error, NotFoundError) and (error.code or 503) >= 500
+    return isinstance(error, _PASSING)
+
+
+def _later(one: RawStreamMsg, other: RawStreamMsg) -> bool:
+    """By the server's own clock."""
+    return one.time is not None and other.time is not None and one.time > other.time

@@ -98,11 +98,13 @@ class Service:
             endpoint.subscription = await self._nc.subscribe(endpoint.subject, QUEUE_GROUP, cb=callback)
 
     async def close_endpoints(self) -> None:
-        """Take no more requests; those in work go on."""
+        """Take no more requests; those in work go on, and those that are on their way to us already."""
+        leaving = [endpoint.subscription for endpoint in self._endpoints if endpoint.subscription is not None]
         for endpoint in self._endpoints:
-            if endpoint.subscription is not None:
-                await endpoint.subscription.unsubscribe()
-                endpoint.subscription = None
+            endpoint.subscription = None
+        # unsubscribe() would drop what the server has sent meanwhile, and its caller would wait in vain.
+        drains = (subscription.drain() for subscription in leaving)  # type: ignore[no-untyped-call]
+        await asyncio.gather(*drains, return_exceptions=True)
 
     async def stop(self, grace: float) -> None:
         """Wait up to `grace` seconds for requests in work, then cancel them, and leave the control subjects."""
@@ -127,6 +129,7 @@ class Service:
         return dispatch
 
     async def _serve(self, endpoint: Endpoint, msg: Msg) -> None:
+        # Our own rights are behind what we answer: it goes to an inbox, whatever the request wants.
         if not subjects.is_inbox(msg.reply):
             log.warning("request_without_inbox", subject=msg.subject)
             return

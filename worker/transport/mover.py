@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import asyncio
 
 import msgspec
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
-from schemas import streams, subjects
-from schemas.articles import MAX_DELIVERIES, DeadLetter, Earlier, wants_replacement
+from schemas import streams
+from schemas.articles import MAX_DELIVERIES
 from schemas.runtime import log as logs
+from worker.transport.ledger import Ledger, Original
 from worker.transport.loop import Loop
 
 log = logs.get("worker.mover")
@@ -28,50 +30,61 @@ class _Advisory(msgspec.Struct):
 class Mover:
     """Every worker runs one; the consumer `mover` gives each advisory to one of them."""
 
-    def __init__(self, js: JetStreamContext, worker: str) -> None:
+    def __init__(self, js: JetStreamContext, ledger: Ledger) -> None:
         self._js = js
-        self._worker = worker
-        self._loop = Loop("mover", self._step)
+        self._ledger = ledger
+        self._mover = Loop("mover", self._step)
+        self._sweeper = Loop("sweeper", self._sweep, every=streams.ACK_WAIT)
 
     async def start(self) -> None:
         self._pull = await self._js.pull_subscribe_bind(
             consumer=streams.MOVER.durable_name, stream=streams.DEAD_EVENTS.name
         )
-        self._loop.start()
+        self._mover.start()
+        self._sweeper.start()
 
     async def stop(self) -> None:
-        await self._loop.stop()
+        await asyncio.gather(self._mover.stop(), self._sweeper.stop())
         await self._pull.unsubscribe()
 
     async def _step(self) -> None:
-        for msg in await self._pull.fetch(16, timeout=1):
-            await self._move(msg)
+        # One at a time: one that cannot be moved now must not hold others until its next delivery.
+        for msg in await self._pull.fetch(1, timeout=1):
+            await self._hear(msg)
 
-    async def _move(self, msg: Msg) -> None:
-        event = msgspec.json.decode(msg.data, type=_Advisory)
+    async def _hear(self, msg: Msg) -> None:
         try:
-            original = await self._js.get_msg(event.stream, event.stream_seq)
+            event = msgspec.json.decode(msg.data, type=_Advisory)
+            found = await self._js.get_msg(event.stream, event.stream_seq)
+        except msgspec.DecodeError as error:
+            log.error("advisory_unreadable", subject=msg.subject, error=str(error))
         except NotFoundError:
-            await msg.ack_sync()  # settled meanwhile, or its terminator took care of it
-            return
-        subject = original.subject or ""
-        earlier = Earlier.of(original.headers)
-        letter = DeadLetter(
-            subject=subject,
-            stream=event.stream,
-            sequence=event.stream_seq,
-            reason=MAX_DELIVERIES,
-            error=f"Delivered {event.deliveries} times, and no worker lived to finish it.",
-            attempts=earlier.attempts + event.deliveries,
-            worker=self._worker,
-            failed_at=dt.datetime.now(dt.UTC),
-            first_published=earlier.first_published or original.time,
-            replace=wants_replacement(original.headers),
-        )
-        headers = letter.headers()
-        await self._js.publish(
-            subjects.dead_article(event.stream, subject), original.data or b"", headers=headers
-        )
-        await self._js.delete_msg(event.stream, event.stream_seq)
+            log.debug("advisory_late", sequence=event.stream_seq)  # settled meanwhile, or removed by hand
+        else:
+            await self._move(found, event.deliveries)
         await msg.ack_sync()
-        log.warning("article_dead", subject=subject, reason=letter.reason, attempts=letter.attempts)
+
+    async def _sweep(self) -> None:
+        """An advisory is lost with a server that dies before it has stored it. What lies below a consumer's
+        ack floor is neither waiting nor in work: it was given up.
+        """
+        for lane in streams.LANE_CONSUMERS.values():
+            info = await self._js.consumer_info(lane.stream, lane.durable_name)
+            floor = info.ack_floor.stream_seq if info.ack_floor else 0
+            while found := await self._first(lane.filter_subject):
+                if (found.seq or 0) > floor:
+                    break
+                await self._move(found, lane.max_deliver)
+
+    async def _first(self, subject: str) -> RawStreamMsg | None:
+        try:
+            return await self._js.get_msg(streams.ARTICLES.name, 1, subject=subject, next=True)
+        except NotFoundError:
+            return None
+
+    async def _move(self, found: RawStreamMsg, deliveries: int) -> None:
+        # Its last worker may have died between storing its end and letting it go.
+        if not await self._ledger.ended(found):
+            sentence = f"Delivered {deliveries} times, and no worker lived to finish it."
+            await self._ledger.bury(Original.stored(found, deliveries), sentence, MAX_DELIVERIES)
+        await self._js.delete_msg(streams.ARTICLES.name, found.seq or 0)

@@ -13,6 +13,7 @@ from nats.js import JetStreamContext
 from schemas import streams
 from schemas.runtime import log as logs
 from schemas.subjects import LANES, Lane
+from worker.transport import suspects
 from worker.transport.loop import Loop
 
 log = logs.get("worker.queue")
@@ -20,10 +21,16 @@ log = logs.get("worker.queue")
 # A fetch that hangs in a reconnect costs this long, and `high` is looked at again this often.
 _NORM_WAIT = 1.0
 _HIGH_WAIT = 0.02
+_REST_WAIT = 0.2  # longer than a slow network's round trip
+_WAITS: dict[Lane, float] = {"high": _HIGH_WAIT, "norm": _NORM_WAIT}
 
 
 class Queue:
-    """Feeds messages of both lanes, `high` first, to `handle`, at most `slots` at once."""
+    """Feeds messages of both lanes, `high` first, to `handle`, at most `slots` at once.
+
+    While there is one that must be alone, no other is fetched: all that a dying worker holds has used up a
+    delivery. It comes at the head of what waits, again and again, and would take its neighbours along to DEAD.
+    """
 
     def __init__(
         self, nc: Client, js: JetStreamContext, slots: int, handle: Callable[[Msg], Awaitable[None]]
@@ -38,7 +45,7 @@ class Queue:
         self._keeper = Loop("keep", self._keep, every=streams.IN_PROGRESS_EVERY)
 
     async def start(self) -> None:
-        self._pulls = {
+        self._pulls: dict[Lane, JetStreamContext.PullSubscription] = {
             lane: await self._js.pull_subscribe_bind(
                 consumer=streams.LANE_CONSUMERS[lane].durable_name, stream=streams.ARTICLES.name
             )
@@ -51,6 +58,7 @@ class Queue:
         """Fetch no more, let what runs finish for `grace` seconds, give the rest back at once."""
         self._room.set()
         await self._puller.stop()
+        await self._take_late()
         if self._work:
             await asyncio.wait(self._work, timeout=grace)
         left = {task: msg for task, msg in self._work.items() if task.cancel()}
@@ -68,22 +76,41 @@ class Queue:
             # Settled in its last moment, or the connection is gone: then the ack wait gives it back.
             log.debug("not_given_back", subject=msg.subject, error=str(error))
 
+    @property
+    def _free(self) -> int:
+        return 0 if any(map(suspects.alone, self._work.values())) else self._slots - len(self._work)
+
     async def _fetch(self) -> None:
-        free = self._slots - len(self._work)
-        if free <= 0:
+        await self._take_late()
+        if self._free <= 0:
             self._room.clear()
-            await self._room.wait()
+            async with asyncio.timeout(_NORM_WAIT):  # then look for late ones again
+                await self._room.wait()
             return
-        taken = await self._fetch_lane("high", free, _HIGH_WAIT)
-        if taken < free and not self._puller.stopping:
-            await self._fetch_lane("norm", free - taken, _NORM_WAIT)
+        for lane, wait in _WAITS.items():
+            # One first. The server delivers what comes again before what is new: it tells what the others are.
+            if self._free > 0 and not self._puller.stopping and await self._fetch_lane(lane, 1, wait):
+                await self._fetch_lane(lane, self._free, _REST_WAIT)
+
+    async def _take_late(self) -> None:
+        """What came after its fetch had given up. It is ours already, and nobody else keeps it in progress."""
+        for lane, pull in self._pulls.items():
+            while pull.pending_bytes:  # the server's words about pulls have none
+                await self._fetch_lane(lane, 1, _HIGH_WAIT)
 
     async def _fetch_lane(self, lane: Lane, count: int, wait: float) -> int:
+        if count <= 0:
+            return 0
         try:
             msgs = await self._pulls[lane].fetch(count, timeout=wait)
         except TimeoutError:
             return 0
-        for msg in msgs:
+        for msg in sorted(msgs, key=suspects.deliveries):
+            if _sequence(msg) in map(_sequence, self._work.values()):
+                # We slept or were cut off past the ack wait, and are still at it: what we say of the one that we
+                # have holds for this one too.
+                log.info("delivered_again", subject=msg.subject)
+                continue
             task = asyncio.create_task(self._one(msg))
             self._work[task] = msg
             task.add_done_callback(self._ended)
@@ -100,3 +127,7 @@ class Queue:
         """Tell the server that work is in progress before the ack wait runs out."""
         for msg in list(self._work.values()):
             await msg.in_progress()
+
+
+def _sequence(msg: Msg) -> int:
+    return msg.metadata.sequence.stream

@@ -141,3 +141,16 @@ async def test_a_body_that_cannot_be_decoded_is_a_400(http: aiohttp.ClientSessio
         assert got.status == 400
         error = (await got.json())["error"]
         assert (error["type"], error["code"]) == ("invalid_request_error", "invalid_body")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", URL), ("POST", "/nowhere"), ("PUT", URL), ("GET", "/healthz")]
+)
+async def test_a_connection_that_is_about_to_close_says_so(
+    http: aiohttp.ClientSession, method: str, path: str
+) -> None:
+    """Else the client's next request goes there, and nobody answers it."""
+    async with http.request(method, path, data=b"junk", headers={"Content-Encoding": "gzip"}) as got:
+        assert got.headers["Connection"] == "close"
+    async with http.request(method, path, data=b"{}") as got:
+        assert "Connection" not in got.headers

@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import re
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,16 +55,31 @@ class Server:
 
 @contextlib.contextmanager
 def serving(folder: Path, conf: Path | None = None, port: int = -1) -> Iterator[Server]:
-    """The packaged server with its passwords and its files in this folder."""
+    """A server with passwords of its own in `folder`, which is also where relative paths of its settings start."""
     keys = credentials.ensure(folder)
-    command = [str(find_server()), "-c", str(conf or find_conf()), "-p", str(port), "-m", "-1"]
+    with running(conf or find_conf(), folder, keys.server_env(), port) as (process, address):
+        yield Server(f"nats://{address}", keys, process=process)
+
+
+@contextlib.contextmanager
+def running(
+    conf: Path, folder: Path, env: dict[str, str], port: int = -1
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A nats-server that is ready, and where; what it stores is below `folder`."""
+    command = [str(find_server()), "-c", str(conf), "-a", "127.0.0.1", "-p", str(port), "-m", "-1"]
     command += ["-sd", str(folder / "nats")]
-    process = subprocess.Popen(command, env=keys.server_env(), stderr=subprocess.PIPE, text=True)
-    try:
-        yield Server(_address(process), keys, process)
-    finally:
-        process.terminate()
-        process.communicate()
+    with subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        # It says each thing that it refuses, and would stand still once nobody reads that any more.
+        reader = threading.Thread(target=process.stderr.read, daemon=True)
+        try:
+            address = _address(process)
+            reader.start()
+            yield process, address
+        finally:
+            process.terminate()
+            if reader.is_alive():
+                reader.join()
 
 
 @pytest.fixture
@@ -79,7 +95,7 @@ def _address(process: subprocess.Popen[str]) -> str:
     for line in process.stderr:
         log += line
         if found := re.search(r"Listening for client connections on (\S+)", line):
-            address = f"nats://{found[1]}"
+            address = found[1]
         if "Server is ready" in line:
             return address
     pytest.fail(f"nats-server did not start: {log}")

@@ -20,8 +20,6 @@ from bridge.client.letters import Letter, Wanted
 from schemas import streams
 from schemas.articles import MAX_DELIVERIES, DeadLetter
 from schemas.completion import Usage
-from schemas.errors import BadRequest
-from schemas.subjects import parse_article
 from tests.broker.cli.conftest import Server
 from worker.jobs import ANY_COMPANY, Done, Durations, Job, Prepared, Sampling
 from worker.recipes import built_in, parse
@@ -74,7 +72,8 @@ class House:
         """Taken and given back until no delivery is left, as if each had cost a worker; then moved to DEAD."""
         for _ in range(streams.MAX_DELIVER):
             await (await self.take()).nak()
-        mover = Mover(self.worker.jetstream(), "mover")
+        js = self.worker.jetstream()
+        mover = Mover(js, Ledger(js, "mover"))
         died = await self.operator.subscribe("dead.>")
         await self.operator.flush()
         await mover.start()
@@ -135,7 +134,7 @@ async def test_what_failed_otherwise_counts_on_in_any_company(house: House) -> N
     await js.publish(PLACE, ARTICLE, headers={"Llm-Replace": "true"})
     await (await house.take()).nak()
     msg = await house.take()
-    await house.ledger.dead(msg, parse_article(msg.subject), BadRequest("no"), "unknown_recipe")
+    await house.ledger.dead(msg, "no", "unknown_recipe")
     await house.ledger.settle(msg)
     found, letter = await house.letter()
     assert (letter.attempts, letter.replace) == (2, True)

@@ -111,7 +111,7 @@ async def test_an_article_under_no_token_dies_with_the_reason(house: House, toke
     with pytest.raises(BadRequest) as caught:
         subjects.parse_article(message.subject)
     assert caught.value.code == "invalid_subject"
-    await Ledger(house.nc.jetstream(), "w").dead(message, caught.value, "invalid_subject")
+    await Ledger(house.nc.jetstream(), "w").dead(message, caught.value.message, "invalid_subject")
     await message.ack_sync()
     letter = await house.nc.jetstream().get_last_msg(streams.DEAD.name, "dead.ARTICLES.coin.*")
     assert letter.data == ARTICLE
@@ -137,7 +137,7 @@ async def test_the_mover_moves_what_has_no_token(house: House) -> None:
         pub(b"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.ARTICLES.x", body=json.dumps(event).encode()),
         user="operator",
     )
-    mover = Mover(js, "w")
+    mover = Mover(js, Ledger(js, "w"))
     await mover.start()
     async with asyncio.timeout(5):
         while (await js.stream_info(streams.DEAD.name)).state.messages == 0:

@@ -19,6 +19,7 @@ from worker.engine.catalog import Catalog, Entry
 from worker.engine.engine import Engine
 from worker.settings import Settings
 from worker.transport.chat import Chat, _seconds_left
+from worker.transport.runs import Runs
 
 
 class Connection:
@@ -45,7 +46,8 @@ class Idle:
 def ask(headers: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """The answer to an empty request with these headers: its error, and what came with it."""
     nc = Connection()
-    chat = Chat(cast(Client, nc), cast(Engine, Idle()), Settings.load())
+    engine = cast(Engine, Idle())
+    chat = Chat(cast(Client, nc), engine, Runs(engine, None), Settings.load())
     asyncio.run(_answer(chat, headers))
     [(payload, told)] = nc.sent
     return json.loads(payload)["error"], told

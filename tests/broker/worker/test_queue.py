@@ -1,0 +1,177 @@
+"""What the queue takes: no more than there is room for, suspects by themselves, and nothing is left lying about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest_asyncio
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from schemas import streams
+from tests.broker.cli.conftest import Server
+from worker.transport import topology
+from worker.transport.queue import Queue
+
+SLOTS = 3
+
+
+@dataclass
+class Desk:
+    """Holds what it is given until it is told to let go."""
+
+    worker: Client
+    operator: Client
+    queue: Queue = field(init=False)
+    held: dict[str, Msg] = field(default_factory=dict)
+    most: int = 0
+    order: list[str] = field(default_factory=list)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.queue = Queue(self.worker, self.worker.jetstream(), SLOTS, self.handle)
+
+    async def handle(self, msg: Msg) -> None:
+        name = msg.subject.rpartition(".")[2]
+        self.order.append(name)
+        self.held[name] = msg
+        self.most = max(self.most, len(self.held))
+        self.changed.set()
+        await self.open.wait()
+        await msg.ack_sync()
+        del self.held[name]
+        self.changed.set()
+
+    async def until(self, *names: str) -> None:
+        """It holds just these."""
+        async with asyncio.timeout(10):
+            while set(self.held) != set(names):
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def all_done(self, *names: str) -> None:
+        """In this order."""
+        self.open.set()
+        async with asyncio.timeout(10):
+            while len(self.order) < len(names) or self.held:
+                self.changed.clear()
+                await self.changed.wait()
+        assert self.order == [*names]
+
+    async def publish(self, *names: str, lane: str = "norm") -> None:
+        for name in names:
+            await self.operator.jetstream().publish(f"articles.{lane}.coin.{name}", b"{}")
+
+    async def refuse(self, lane: str, times: int) -> None:
+        """The head of the lane is delivered and given back so often."""
+        consumer = streams.LANE_CONSUMERS["norm" if lane == "norm" else "high"]
+        pull = await self.operator.jetstream().pull_subscribe_bind(consumer.durable_name, consumer.stream)
+        for _ in range(times):
+            (msg,) = await pull.fetch(1)
+            await msg.nak()
+        await pull.unsubscribe()
+        await self.operator.flush()
+
+    async def in_flight(self) -> int:
+        info = await self.operator.jetstream().consumer_info(streams.ARTICLES.name, "articles-norm")
+        return info.num_ack_pending or 0
+
+
+@pytest_asyncio.fixture
+async def desk(server: Server) -> AsyncIterator[Desk]:
+    worker, operator = await server.connect("worker"), await server.connect("operator")
+    await topology.ensure(worker.jetstream())
+    desk = Desk(worker, operator)
+    yield desk
+    await desk.queue.stop(0)
+    await worker.close()
+    await operator.close()
+    assert server.denied == []
+
+
+async def test_no_more_is_fetched_than_there_is_room_for(desk: Desk) -> None:
+    names = [f"a{number}" for number in range(10)]
+    await desk.publish(*names)
+    await desk.queue.start()
+    await desk.until(*names[:SLOTS])
+    # Long enough for another fetch, if there were one.
+    await asyncio.sleep(1.2)
+    assert await desk.in_flight() == SLOTS
+    await desk.all_done(*names)
+    assert desk.most == SLOTS
+
+
+async def test_high_comes_first(desk: Desk) -> None:
+    await desk.publish("a", "b", "c")
+    await desk.publish("x", "y", lane="high")
+    await desk.queue.start()
+    await desk.until("x", "y", "a")
+
+
+async def test_one_that_must_be_alone_is_all_that_a_worker_holds(desk: Desk) -> None:
+    """Whoever is held when it kills has used up a delivery."""
+    await desk.publish("suspect")
+    await desk.refuse("norm", 2)
+    await desk.publish("a", "b", "c")
+    await desk.queue.start()
+    await desk.until("suspect")
+    await asyncio.sleep(1.2)
+    assert list(desk.held) == ["suspect"]
+    assert await desk.in_flight() == 1
+    await desk.all_done("suspect", "a", "b", "c")
+
+
+async def test_a_second_delivery_has_company(desk: Desk) -> None:
+    await desk.publish("again")
+    await desk.refuse("norm", 1)
+    await desk.publish("a", "b")
+    await desk.queue.start()
+    await desk.until("again", "a", "b")
+
+
+async def test_what_comes_after_its_fetch_is_taken_all_the_same(desk: Desk) -> None:
+    """A pull that outlives its fetch, as one does over a slow network: nobody else would say that it is in work."""
+    names = [f"a{number}" for number in range(SLOTS)]
+    await desk.publish(*names)
+    await desk.queue.start()
+    await desk.until(*names)
+    await _open_pull(desk)
+    await desk.publish("late")
+    await desk.until(*names, "late")
+
+
+async def test_what_comes_at_the_end_is_given_back_at_once(desk: Desk) -> None:
+    names = [f"a{number}" for number in range(SLOTS)]
+    await desk.publish(*names)
+    await desk.queue.start()
+    await desk.until(*names)
+    await _open_pull(desk)
+    await desk.publish("late")
+    await desk.queue.stop(0)
+    desk.queue = Queue(desk.worker, desk.worker.jetstream(), SLOTS + 1, desk.handle)
+    desk.held.clear()
+    await desk.queue.start()
+    await desk.until(*names, "late")
+    assert {msg.metadata.num_delivered for msg in desk.held.values()} == {2}
+
+
+async def test_one_that_comes_again_while_it_is_held_is_not_handled_twice(desk: Desk) -> None:
+    await desk.publish("a")
+    await desk.queue.start()
+    await desk.until("a")
+    await desk.operator.publish(desk.held["a"].reply, b"-NAK")  # as if the ack wait had passed
+    await desk.publish("b")
+    await desk.until("a", "b")
+    await asyncio.sleep(0.5)
+    await desk.all_done("a", "b")
+    assert await desk.in_flight() == 0
+
+
+async def _open_pull(desk: Desk) -> None:
+    """One more on the inbox of the queue's own."""
+    inbox = desk.queue._pulls["norm"]._deliver
+    await desk.worker.publish("$JS.API.CONSUMER.MSG.NEXT.ARTICLES.articles-norm", b'{"batch":1}', reply=inbox)
+    await desk.worker.flush()

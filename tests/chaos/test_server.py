@@ -1,0 +1,145 @@
+"""The server dies, or has no room: what it has acknowledged stays, what it refuses is said and tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from nats.errors import Error as NatsError
+
+from bridge.client import stored
+from bridge.up.programs import find_conf
+from schemas import streams
+from tests.chaos.conftest import option
+from tests.chaos.ends import ends, settled
+from tests.chaos.house import House, opened
+from tests.chaos.load import Publisher, article
+
+KILLS = 20
+WAIT = 0.5
+
+
+async def test_no_acknowledged_article_is_lost_when_the_server_is_killed(house: House) -> None:
+    """Twenty times in the middle of publishing as fast as it goes, and no try is made twice."""
+    worker = await house.worker()
+    await worker.stop()
+    house.server.pause = 0.0
+    nc, operator = await house.connect("publisher"), await house.connect("operator")
+    acknowledged: set[str] = set()
+    over = asyncio.Event()
+
+    async def publish(lane: int) -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            id = f"a{lane}-{number}"
+            try:
+                ack = await nc.jetstream().publish(f"articles.norm.coin.{id}", article(id), timeout=0.5)
+            except (NatsError, TimeoutError):
+                await asyncio.sleep(0.01)
+            else:
+                assert ack.seq
+                acknowledged.add(id)
+
+    async with asyncio.TaskGroup() as tasks:
+        for lane in range(16):
+            tasks.create_task(publish(lane))
+        for kill in range(1, KILLS + 1):
+            before = len(acknowledged)
+            while len(acknowledged) < before + 50:
+                await asyncio.sleep(0.01)
+            house.server.kill()
+            await house.server.said("Server is ready", kill + 1)
+        over.set()
+    found = {
+        message.subject.split(".")[-1]
+        async for message in stored.read(operator, streams.ARTICLES.name, "articles.>")
+    }
+    print(f"\n{KILLS} kills, {len(acknowledged)} acknowledged, {len(acknowledged - found)} lost")
+    assert acknowledged - found == set()
+
+
+async def test_a_full_store_is_said_and_waited_for_and_no_delivery_is_wasted(tmp_path: Path) -> None:
+    """Full for longer than eight deliveries take: the articles that a worker cannot store do not die of it."""
+    conf = tmp_path / "nats.conf"
+    text = find_conf().read_text()
+    conf.write_text(text.replace("max_file_store: 8GB", "max_file_store: 1MB"))
+    async with opened(tmp_path, conf=conf) as house:
+        worker = await house.worker(CHAOS_ACK_WAIT=str(WAIT))
+        worker.signal(signal.SIGSTOP)  # else it would make room
+        publisher = Publisher(await house.connect("publisher"))
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(12):
+                tasks.create_task(publisher.send(f"a{number}", "x" * 100_000))
+            await _until(lambda: any("the queue is full" in line for line in publisher.said))
+            assert len(publisher.accepted) < 12
+            worker.signal(signal.SIGCONT)
+            await worker.said("not_stored")
+            await asyncio.sleep(streams.MAX_DELIVER * WAIT + 1.5)
+            conf.write_text(text)
+            house.server.kill()
+        operator = await house.connect("operator")
+        await settled(operator, within=30)
+        found = await ends(operator)
+        assert found.faults(publisher.accepted) == []
+        assert len(found.analyses) == 12
+        assert max(int(str(one["attempts"])) for one in found.analyses.values()) <= 2
+
+
+@pytest.fixture
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A disk of its own, which only root can make."""
+    if not option(request.config, "--long"):
+        pytest.skip("by hand: --long, as root")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a disk that can be filled takes root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+async def test_a_full_disk_is_said_and_over_when_the_server_starts_again_with_room(
+    tmp_path: Path, disk: Path
+) -> None:
+    """nats-server gives up a stream that it could not write, until it is started again."""
+    conf = tmp_path / "nats.conf"
+    conf.write_text(find_conf().read_text().replace("max_file_store: 8GB", "max_file_store: 1GB"))
+    async with opened(tmp_path, conf=conf, store=disk) as house:
+        await house.worker()
+        publisher = Publisher(await house.connect("publisher"))
+        await publisher.send("before")
+        _fill(disk / "ballast")
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(8):
+                tasks.create_task(publisher.send(f"a{number}", "x" * 100_000))
+            await _until(lambda: bool(publisher.said), within=40)
+            assert "disk" in publisher.said[0]
+            (disk / "ballast").unlink()
+            house.server.kill()
+        operator = await house.connect("operator")
+        await settled(operator, within=60)
+        assert (await ends(operator)).faults(publisher.accepted) == []
+
+
+def _fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"\0" * 65536):
+                pass
+        except OSError:
+            pass
+
+
+async def _until(holds: Callable[[], bool], within: float = 30) -> None:
+    deadline = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
