@@ -46,12 +46,14 @@ def decode(kind: type[T], payload: bytes, refused: Mapping[str, str] | None = No
     return value
 
 
-def convert(kind: type[T], values: Mapping[str, str]) -> T:
-    """Texts, such as the parameters of a query, as `kind`. Raises BadRequest as decode() does."""
+def convert(
+    kind: type[T], value: object, refused: Mapping[str, str] | None = None, *, strict: bool = True
+) -> T:
+    """As decode(), of what is decoded already; not `strict` where numbers come as text, as in a query."""
     try:
-        return msgspec.convert(values, kind, strict=False)
+        return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error), {}) from None
+        raise _refusal(str(error), refused or {}) from None
 
 
 def _refusal(text: str, refused: Mapping[str, str]) -> LlmError:

@@ -36,12 +36,14 @@ class Consumer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
-    """A key-value bucket; `ttl` 0 keeps for good."""
+    """A key-value bucket; `ttl` 0 keeps for good, sizes of -1 have no limit."""
 
     bucket: str
     description: str
     history: int = 1
     ttl: float = 0
+    max_value_size: int = -1
+    max_bytes: int = -1
 
 
 ARTICLES = Stream(
@@ -117,7 +119,15 @@ CACHE = Bucket(
     bucket="llm_cache", description="Results by hash of model, prompt, schema, sampling", ttl=30 * DAY
 )
 WORKERS = Bucket(bucket="llm_workers", description="Presence of each worker", ttl=45.0)
-BUCKETS = (RECIPES, CACHE, WORKERS)
+RESPONSES = Bucket(
+    bucket="llm_responses",
+    description="Responses that may be asked for again, each with its conversation",
+    ttl=30 * DAY,
+    max_value_size=960 * 1024,
+    # Each holds all that was said before it: what is kept must not take the disk from articles.
+    max_bytes=1024**3,
+)
+BUCKETS = (RECIPES, CACHE, WORKERS, RESPONSES)
 
 
 def retry_delay(attempts: int) -> float:

@@ -22,6 +22,8 @@ from schemas.errors import (
     TooLarge,
     Unavailable,
 )
+from schemas.responses.request import ResponseRequest
+from schemas.responses.response import DeletedResponse, Response
 
 _WORKER = {
     "worker": "mac-4711-1795396962", "version": "0.1.0", "pid": 4711, "host": "mac",
@@ -55,6 +57,50 @@ _STREAMED = (
     'data: {"id":"chatcmpl-1","created":1795383095,"model":"smollm2-135m-instruct",'
     '"choices":[{"index":0,"delta":{"content":"Paris"},"finish_reason":null,"logprobs":null}],'
     '"object":"chat.completion.chunk"}\n\ndata: [DONE]\n\n'
+)
+_RESPONSE = {
+    "id": "resp_0b9a3f2c6d0e4f5f8f1d2c3b4a596877",
+    "created_at": 1795383095,
+    "model": "smollm2-135m-instruct",
+    "status": "completed",
+    "output": [
+        {
+            "type": "message",
+            "id": "msg_0b9a3f2c6d0e4f5f8f1d2c3b4a596877000",
+            "status": "completed",
+            "content": [
+                {
+                    "type": "output_text",
+                    "text": "The capital of France is Paris.",
+                    "annotations": [],
+                    "logprobs": [],
+                }
+            ],
+            "role": "assistant",
+        }
+    ],
+    "object": "response",
+}
+_RESPONSE_STREAMED = (
+    'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":4,'
+    '"item_id":"msg_1","output_index":0,"delta":"Paris","logprobs":[],"content_index":0}\n\n'
+)
+_RESPONSE_ID = Parameter(
+    "id",
+    "path",
+    "The `id` of a response that was not sent with `store: false`, for 30 days.",
+    {"type": "string", "minLength": 1},
+    "resp_0b9a3f2c6d0e4f5f8f1d2c3b4a596877",
+)
+_INFERENCE_ERRORS = (
+    BadRequest,
+    NotFound,
+    TooLarge,
+    Overloaded,
+    Cancelled,
+    EngineFailed,
+    Unavailable,
+    DeadlineExceeded,
 )
 _CHAT_HEADERS = (
     Parameter(
@@ -95,17 +141,44 @@ ENDPOINTS = (
                 "With `stream: true`: a `ChatChunk` after each `data: `, ended by `data: [DONE]` or an `ErrorBody`.",
             ),
         ),
-        errors=(
-            BadRequest,
-            NotFound,
-            TooLarge,
-            Overloaded,
-            Cancelled,
-            EngineFailed,
-            Unavailable,
-            DeadlineExceeded,
-        ),
+        errors=_INFERENCE_ERRORS,
         parameters=_CHAT_HEADERS,
+    ),
+    Endpoint(
+        "post",
+        "/v1/responses",
+        "A response, whole or streamed, kept unless `store` is false",
+        takes=Content(
+            ResponseRequest, {"input": "What is the capital of France?", "temperature": 0, "store": False}
+        ),
+        gives=(
+            Content(Response, _RESPONSE),
+            Content(
+                str,
+                _RESPONSE_STREAMED,
+                "text/event-stream",
+                "With `stream: true`: OpenAI's events, the last of them `response.completed`, `response.incomplete` "
+                "or `response.failed`.",
+            ),
+        ),
+        errors=_INFERENCE_ERRORS,
+        parameters=_CHAT_HEADERS,
+    ),
+    Endpoint(
+        "get",
+        "/v1/responses/{id}",
+        "A response that was kept",
+        gives=(Content(Response, _RESPONSE),),
+        errors=(BadRequest, NotFound, Overloaded, Unavailable),
+        parameters=(_RESPONSE_ID,),
+    ),
+    Endpoint(
+        "delete",
+        "/v1/responses/{id}",
+        "Forget a response",
+        gives=(Content(DeletedResponse, {"id": _RESPONSE["id"], "object": "response", "deleted": True}),),
+        errors=(NotFound, Overloaded, Unavailable),
+        parameters=(_RESPONSE_ID,),
     ),
     Endpoint(
         "get",

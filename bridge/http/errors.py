@@ -14,6 +14,18 @@ from schemas.runtime import log
 _log = log.get("bridge.http")
 # Seconds after which it is worth to ask again, by status, where an error does not say.
 _RETRY_AFTER = {429: 2, 503: 5}
+# Paths of OpenAI's API that a client may look for.
+_ABSENT = {
+    "/v1/embeddings": "embeddings",
+    "/v1/audio": "speech or transcripts",
+    "/v1/images": "images",
+    "/v1/moderations": "moderations",
+    "/v1/conversations": "conversations but by `previous_response_id`",
+    "/v1/fine_tuning": "fine-tuning jobs",
+    "/v1/assistants": "assistants",
+    "/v1/threads": "threads",
+    "/v1/vector_stores": "vector stores",
+}
 
 
 def json(body: bytes, status: int = 200, retry_after: int | None = None) -> web.Response:
@@ -73,7 +85,14 @@ def of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return answer(body.too_large(request.app[SETTINGS].max_body))
     if isinstance(error, web.HTTPNotFound):
-        return answer(NotFound(f"Unknown path ({where}).", code="unknown_url"))
+        return answer(NotFound(_unknown(request.path, where), code="unknown_url"))
     kind = BadRequest if error.status < LlmError.status else LlmError
     code = error.reason.lower().replace(" ", "_").replace("-", "_")
     return answer(kind(f"{error.reason} ({where}).", code=code), error.status)
+
+
+def _unknown(path: str, where: str) -> str:
+    for prefix, what in _ABSENT.items():
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return f"There are no {what} here ({where}); `/openapi.json` lists what there is."
+    return f"Unknown path ({where})."

@@ -19,6 +19,8 @@ from schemas.errors import ErrorBody, Forbidden, LlmError, Overloaded, TooSlow, 
 
 _Json = dict[str, Any]
 
+# They are put in before the strict decoding.
+_MAY_LEAVE_OUT_THEIR_TYPE = ("InputMessage",)
 _REF = "#/components/schemas/{name}"
 _ABOUT = """OpenAI's API over workers behind NATS. Every error is an `ErrorBody`, as OpenAI has it; an unknown path \
 is a 404 and another method a 405, with `Allow`. Every answer has an `X-Request-Id`: the request's own where it is \
@@ -42,6 +44,8 @@ def document() -> bytes:
     shapes = {content.shape for one in ENDPOINTS for content in _contents(one) if content.shape is not str}
     kinds = [*sorted(shapes, key=str), ErrorBody, ChatChunk]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
+    for name in _MAY_LEAVE_OUT_THEIR_TYPE:
+        schemas[name]["required"].remove("type")
     paths: _Json = {}
     for one in ENDPOINTS:
         paths.setdefault(one.path, {})[one.method] = _operation(one)

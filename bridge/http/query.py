@@ -40,7 +40,7 @@ def read(request: web.Request, kind: type[T]) -> T:
     for name in values:
         if len(request.query.getall(name)) > 1:
             raise BadRequest(f"`{name}` is given more than once.", param=name, code="invalid_value")
-    found = convert(kind, values)
+    found = convert(kind, values, strict=False)
     recipe = getattr(found, "recipe", None)
     if recipe is not None and not subjects.is_token(recipe):
         raise BadRequest(f"`{recipe}` cannot be a recipe's name.", param="recipe", code="invalid_value")

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from bridge.client import Client
-from bridge.http import asyncapi, auth, chat, headers, health, models, openapi, status, work
+from bridge.http import asyncapi, auth, chat, headers, health, models, openapi, responses, status, work
 from bridge.http.context import ACTIVE, GUARD, METERS, NATS, SETTINGS, STOPPING
 from bridge.http.errors import errors, say_when_closing
 from bridge.http.limits import Meters
@@ -32,6 +32,9 @@ def build(settings: Settings, nc: Client) -> web.Application:
     app.add_routes(
         [
             web.post("/v1/chat/completions", chat.completions),
+            web.post("/v1/responses", responses.create),
+            web.get("/v1/responses/{id}", responses.retrieve),
+            web.delete("/v1/responses/{id}", responses.delete),
             web.get("/v1/models", models.index),
             web.get("/v1/models/{id:.+}", models.retrieve),
             web.get("/healthz", health.live),

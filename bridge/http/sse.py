@@ -1,4 +1,4 @@
-"""Server-sent events: the worker's chunks, each after `data: `, ended by `[DONE]` or by an error."""
+"""Server-sent events: frames of bytes, as they come, in one answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from aiohttp import web
 
 from bridge.client.chat import Reader, Reply
 from bridge.http import deliver
-from bridge.http.context import CALL
 from schemas.codec import encode
 from schemas.errors import LlmError
 
@@ -19,29 +18,22 @@ HEADERS = {
 }
 
 
-async def send(request: web.Request, first: Reply | None, rest: Reader) -> web.StreamResponse:
-    """Answer with the chunks; `first` is already read, and None when there is none at all.
-
-    Chunks that have arrived together leave together: one write, not one for each.
-    """
+async def send(request: web.Request, frames: AsyncIterator[bytes]) -> web.StreamResponse:
+    """Answer with the frames."""
     response = web.StreamResponse(headers=HEADERS)
     await response.prepare(request)
-    call = request[CALL]
-    call.chunks = 0
-    async for replies in _all(first, rest):
-        await deliver.write(request, b"".join([b"data: %b\n\n" % reply.body for reply in replies]))
-        if not replies[-1].ok:
-            call.broken = replies[-1].status
-            break
-        call.chunks += len(replies)
-    else:
-        await deliver.write(request, b"data: [DONE]\n\n")
+    async for frame in frames:
+        await deliver.write(request, frame)
     await deliver.finish(request, response)
     return response
 
 
-async def _all(first: Reply | None, rest: Reader) -> AsyncIterator[list[Reply]]:
-    """The status is sent already, so that even our own errors become messages from here on."""
+async def batches(first: Reply | None, rest: Reader) -> AsyncIterator[list[Reply]]:
+    """All chunks; `first` is already read, and None when there is none at all.
+
+    Chunks that have arrived together come together: one write, not one for each. The status is sent already, so
+    that even our own errors become messages from here on; an error is the last.
+    """
     try:
         if first is not None:
             yield [first]

@@ -7,6 +7,8 @@ import pytest
 
 from bridge.settings import Settings as BridgeSettings
 from schemas.chat import REFUSED, ChatRequest
+from schemas.responses.request import REFUSED as REFUSED_OF_RESPONSES
+from schemas.responses.request import ResponseRequest
 from schemas.runtime.settings import ProcessSettings
 from tests.contract.test_schema_drift import ONLY_OFF, WITHOUT_EFFECT
 from worker.settings import Settings as WorkerSettings
@@ -15,9 +17,9 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-def verdicts() -> dict[str, str]:
+def verdicts(begin: str = "### As an OpenAI client", end: str = "#### Responses") -> dict[str, str]:
     """What the table of request fields says of each: its second column by the names in its first."""
-    table = README.partition("### As an OpenAI client")[2].partition("### As an operator")[0]
+    table = README.partition(begin)[2].partition(end)[0]
     rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
     return {name: verdict.strip() for names, verdict in rows for name in re.findall("`([^`]+)`", names)}
 
@@ -36,6 +38,19 @@ def test_every_field_that_is_refused_is_listed(name: str) -> None:
 def test_no_other_field_is_listed() -> None:
     known = {*ChatRequest.__struct_fields__, *REFUSED, "messages[].name"}
     assert set(verdicts()) == known
+
+
+RESPONSE_ONLY = {"background": "only `false`", "truncation": "only `disabled`"}
+RESPONSE_WITHOUT_EFFECT = {*WITHOUT_EFFECT, "stream_options", "max_tool_calls"} - {"metadata", "store"}
+
+
+def test_every_field_of_a_response_is_listed() -> None:
+    expected = {
+        name: "no effect" if name in RESPONSE_WITHOUT_EFFECT else RESPONSE_ONLY.get(name, "yes")
+        for name in ResponseRequest.__struct_fields__
+    }
+    refused = dict.fromkeys(REFUSED_OF_RESPONSES, "refused")
+    assert verdicts("#### Responses", "### As an operator") == expected | refused
 
 
 def variables() -> list[str]:

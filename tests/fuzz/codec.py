@@ -17,13 +17,15 @@ with atheris.instrument_imports(include=["schemas"]):
     from schemas.completion import ChatChunk, ChatCompletion
     from schemas.errors import BadRequest, ErrorBody
     from schemas.presence import Presence
+    from schemas.responses.request import decode_request as decode_response_request
+    from schemas.responses.response import KeptResponse
 
-KINDS = (Analysis, CachedAnswer, ChatChunk, ChatCompletion, ErrorBody, Presence)
+KINDS = (Analysis, CachedAnswer, ChatChunk, ChatCompletion, ErrorBody, KeptResponse, Presence)
 
 
 def one(data: bytes) -> None:
     """One input for all of them: what is junk to one is nearly right for another."""
-    for decoder in (decode_request, decode_article):
+    for decoder in (decode_request, decode_article, decode_response_request):
         _round(decoder, data)
     for kind in KINDS:
         _round(lambda payload, kind=kind: decode(kind, payload), data)

@@ -28,6 +28,7 @@ from tests.broker.bridge import quick
 DOCUMENT: dict[str, Any] = json.loads(document())
 OPERATIONS = [result.ok() for result in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations()]
 SEED = 6
+EXAMPLES = {"/v1/chat/completions": 80, "/v1/responses": 60}
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     checks.status_code_conformance,
@@ -109,7 +110,7 @@ def test_it_keeps_to_what_it_says(url: str, operation: Any, mode: GenerationMode
     sys.stdout.write(f"seed {SEED}\n")
 
     @seed(SEED)
-    @examples(80 if operation.method == "post" else 15)
+    @examples(EXAMPLES.get(operation.path, 15))
     @given(case=operation.as_strategy(generation_mode=mode))
     def holds(case: schemathesis.Case) -> None:
         case.validate_response(case.call(base_url=url, timeout=20), checks=CHECKS)

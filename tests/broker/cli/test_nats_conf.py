@@ -16,9 +16,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 
-from bridge.client import presence, queue, stored
+from bridge.client import presence, queue, responses, stored
 from bridge.up.programs import find_conf, find_server
 from schemas import subjects
+from schemas.responses.response import KeptResponse, Response
 from schemas.runtime.connection import Refused, connect
 from tests.broker.cli.conftest import serving
 from worker.recipes import BUILT_IN, built_in
@@ -96,6 +97,17 @@ async def test_the_bridge_reads_presence_and_the_queue(server: Server, mover: Mo
     await mover.nc.jetstream().publish("$KV.llm_workers.w", b"not json")
     assert await presence.workers(nc) == []
     assert [lane.waiting for lane in (await queue.state(nc)).lanes] == [0, 0]
+    await nc.close()
+    assert server.denied == []
+
+
+async def test_the_bridge_keeps_and_forgets_responses(server: Server, mover: Mover) -> None:
+    nc = await server.connect("bridge")
+    kept = KeptResponse(Response(id=f"resp_{'a' * 32}", created_at=1, model="m"), [])
+    await responses.put(nc, kept)
+    assert await responses.get(nc, kept.response.id) == kept
+    await responses.delete(nc, kept.response.id)
+    assert await responses.get(nc, kept.response.id) is None
     await nc.close()
     assert server.denied == []
 

@@ -120,9 +120,10 @@ def _consumers(table: Table) -> None:
 
 def _buckets(table: Table) -> None:
     for bucket in BUCKETS:
-        puts: set[User] = NOBODY if bucket == "llm_recipes" else {"worker"}
+        owner: User = "bridge" if bucket == "llm_responses" else "worker"
+        puts: set[User] = NOBODY if bucket == "llm_recipes" else {owner}
         table.add(f"$KV.{bucket}.key", *puts)
-        table.add(f"$JS.API.DIRECT.GET.KV_{bucket}.$KV.{bucket}.key", "worker")
+        table.add(f"$JS.API.DIRECT.GET.KV_{bucket}.$KV.{bucket}.key", owner)
         reads: set[User] = {"bridge"} if bucket == "llm_workers" else NOBODY
         table.add(f"$JS.API.DIRECT.GET.KV_{bucket}", *reads)
     for name in BUILT_IN:

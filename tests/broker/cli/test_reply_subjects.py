@@ -40,6 +40,7 @@ OF_THE_BRIDGE = [
     "$JS.API.STREAM.INFO.ANALYSES",
     "$JS.API.CONSUMER.INFO.ARTICLES.articles-norm",
     "$JS.API.DIRECT.GET.KV_llm_workers",
+    "$JS.API.DIRECT.GET.KV_llm_responses.$KV.llm_responses.unknown",
 ]
 
 
@@ -66,6 +67,7 @@ async def stands(operator: Client) -> dict[str, tuple[int, int, int]]:
 @pytest.mark.parametrize("user", ["publisher", "bridge"])
 async def test_no_answer_of_the_server_becomes_an_act(server: Server, house: Client, user: User) -> None:
     nc, before = await server.connect(user), await stands(house)
+    assert set(before) == set(STREAMS)
     for number, target in enumerate(TARGETS):
         await nc.publish(f"articles.norm.coin.{number}", b"{}", reply=target)
         for question in QUESTIONS + OF_THE_BRIDGE * (user == "bridge"):
