@@ -28,7 +28,7 @@ from tests.broker.bridge import quick
 DOCUMENT: dict[str, Any] = json.loads(document())
 OPERATIONS = [result.ok() for result in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations()]
 SEED = 6
-EXAMPLES = {"/v1/chat/completions": 80, "/v1/responses": 60}
+EXAMPLES = {"/v1/chat/completions": 80, "/v1/responses": 40}
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     checks.status_code_conformance,
