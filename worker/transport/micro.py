@@ -102,9 +102,15 @@ class Service:
         leaving = [endpoint.subscription for endpoint in self._endpoints if endpoint.subscription is not None]
         for endpoint in self._endpoints:
             endpoint.subscription = None
-        # unsubscribe() would drop what the server has sent meanwhile, and its caller would wait in vain.
-        drains = (subscription.drain() for subscription in leaving)  # type: ignore[no-untyped-call]
-        await asyncio.gather(*drains, return_exceptions=True)
+        await asyncio.gather(*map(self._drain, leaving), return_exceptions=True)
+
+    async def _drain(self, subscription: Subscription) -> None:
+        """unsubscribe() would drop what the server has sent meanwhile, and its caller would wait in vain. So
+        would drain() alone: nats-py writes its PING before the UNSUB, and what comes after the PONG is lost.
+        """
+        await self._nc._send_unsubscribe(subscription._id)
+        await asyncio.sleep(0)  # now it is written
+        await subscription.drain()  # type: ignore[no-untyped-call]
 
     async def stop(self, grace: float) -> None:
         """Wait up to `grace` seconds for requests in work, then cancel them, and leave the control subjects."""
