@@ -46,7 +46,7 @@ def publishing() -> Table:
         table.add(subject)
     # Other names of a look-up by id; for the worker, of one that it may do anyway.
     table.add("find.analyses.coin.a", "publisher", "worker")
-    table.add("find.dead.coin.a", "publisher", "worker")
+    table.add("find.dead.coin.a", "publisher")
     table.add("analyses.coin.a", "worker")
     table.add("dead.ARTICLES.coin.a", "worker")
     table.add("dead.OTHER.coin.a")
@@ -68,13 +68,13 @@ def publishing() -> Table:
 def _reading(table: Table) -> None:
     """By id, in batches, and by what the API has besides."""
     get = "$JS.API.DIRECT.GET"
-    table.add(f"{get}.ARTICLES", "bridge", "worker")
+    table.add(f"{get}.ARTICLES", "bridge")
     table.add(f"{get}.ARTICLES.articles.norm.coin.a")
     table.add(f"{get}.ANALYSES", "bridge")
     table.add(f"{get}.ANALYSES.analyses.coin.a", "publisher", "bridge", "worker")
     table.add(f"{get}.ANALYSES.analyses.>")
     table.add(f"{get}.DEAD", "bridge")
-    table.add(f"{get}.DEAD.dead.ARTICLES.coin.a", "publisher", "bridge", "worker")
+    table.add(f"{get}.DEAD.dead.ARTICLES.coin.a", "publisher", "bridge")
     table.add(f"{get}.DEAD.dead.OTHER.coin.a")
     table.add(f"{get}.DEAD_EVENTS")
     for call in ("INFO", "STREAM.NAMES", "STREAM.LIST", "META.LEADER.STEPDOWN", "SERVER.REMOVE"):
@@ -85,7 +85,7 @@ def _streams(table: Table) -> None:
     users: dict[tuple[str, str], set[User]] = {
         **{key: {"worker"} for key in product(("INFO", "CREATE", "UPDATE"), STREAMS)},
         **{("INFO", stream): {"worker", "bridge"} for stream in ("ARTICLES", "ANALYSES", "DEAD")},
-        ("MSG.GET", "ARTICLES"): {"worker"},
+        **{("MSG.GET", stream): {"worker"} for stream in ("ARTICLES", "ANALYSES", "DEAD")},
         ("MSG.DELETE", "ARTICLES"): {"worker"},
         ("MSG.DELETE", "DEAD"): {"bridge"},
     }
