@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from nats.aio.client import Client
@@ -58,6 +59,7 @@ class Queue:
         """Fetch no more, let what runs finish for `grace` seconds, give the rest back at once."""
         self._room.set()
         await self._puller.stop()
+        await self._arrived()
         await self._take_late()
         if self._work:
             await asyncio.wait(self._work, timeout=grace)
@@ -68,6 +70,12 @@ class Queue:
         await self._keeper.stop()
         for pull in self._pulls.values():
             await pull.unsubscribe()
+
+    async def _arrived(self) -> None:
+        """What the server has sent so far is here: the rest of a pull must not get lost on its way."""
+        if self._nc.is_connected:
+            with contextlib.suppress(NatsError, TimeoutError):
+                await self._nc.flush(timeout=1)
 
     async def _give_back(self, msg: Msg) -> None:
         try:
