@@ -19,7 +19,7 @@ ARTICLES = [
 async def test_a_run_tells_its_logs_no_secret(house: House) -> None:
     lines = "".join(json.dumps(article) + "\n" for article in ARTICLES)
     done = await house.run("publish", "-", "--wait", stdin=lines)
-    assert "1 analysed, 1 dead" in done.stderr, done.stderr
+    assert "1 analysed, 1 dead" in done.stdout + done.stderr
     async with aiohttp.ClientSession(house.bridge_url) as http:
         await _chats(http)
     logs = {file.name: file.read_text() for file in (house.data_dir / "logs").iterdir()}

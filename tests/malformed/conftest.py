@@ -1,4 +1,4 @@
-"""How many, and which: `pytest -n 0 tests/malformed --requests 10000 --seed 7`."""
+"""How many, and which: `pytest -n 0 tests/malformed --requests 10000 --nonsense 7`."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--requests", type=int, default=None, help="malformed requests to throw")
-    parser.addoption("--seed", type=int, default=None, help="of what is thrown")
+    parser.addoption("--nonsense", type=int, default=None, help="seed of what is thrown")

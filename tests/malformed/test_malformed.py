@@ -1,6 +1,6 @@
 """Malformed requests on every way in: none ends in a 5xx, a hang or a restart.
 
-Fewer in a run of everything; by hand `pytest -n 0 tests/malformed --requests 10000 --seed 1`.
+Fewer in a run of everything; by hand `pytest -n 0 tests/malformed --requests 10000 --nonsense 1`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ async def test_no_malformed_request_ends_in_a_5xx_a_hang_or_a_restart(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     requests = request.config.getoption("--requests", None) or _REQUESTS
-    seed = request.config.getoption("--seed", None) or _SEED
+    seed = request.config.getoption("--nonsense", None) or _SEED
     async with opened(tmp_path) as house:
         started = time.monotonic()
         tally = await Thrower(house, seed).run(requests)
