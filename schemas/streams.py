@@ -43,7 +43,6 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     history: int = 1
     ttl: float = 0
     max_value_size: int = -1
-    max_bytes: int = -1
 
 
 ARTICLES = Stream(
@@ -124,8 +123,7 @@ RESPONSES = Bucket(
     description="Responses that may be asked for again, each with its conversation",
     ttl=30 * DAY,
     max_value_size=960 * 1024,
-    # Each holds all that was said before it: what is kept must not take the disk from articles.
-    max_bytes=1024**3,
+    # No limit of all its bytes: the server would set them aside at once, and has no room for that on a small disk.
 )
 BUCKETS = (RECIPES, CACHE, WORKERS, RESPONSES)
 

@@ -80,12 +80,12 @@ CONSUMERS: dict[str, dict[str, Any]] = {
         "max_ack_pending": 1000,
     },
 }
-UNLIMITED = {"max_value_size": -1, "max_bytes": -1}
+UNLIMITED = {"max_value_size": -1}
 BUCKETS: dict[str, dict[str, Any]] = {
     "llm_recipes": {"history": 10, "ttl": 0} | UNLIMITED,
     "llm_cache": {"history": 1, "ttl": 30 * DAY} | UNLIMITED,
     "llm_workers": {"history": 1, "ttl": 45} | UNLIMITED,
-    "llm_responses": {"history": 1, "ttl": 30 * DAY, "max_value_size": 960 * 1024, "max_bytes": 1024**3},
+    "llm_responses": {"history": 1, "ttl": 30 * DAY, "max_value_size": 960 * 1024},
 }
 
 
