@@ -14,6 +14,7 @@ LANES: tuple[Lane, ...] = ("high", "norm")
 SERVICE = "llm"
 CHAT = "llm.v1.chat"
 CANCEL_ALL = "llm.v1.cancel.*"
+RECIPE = "llm.v1.recipe"
 
 REQUEST_ID = "Llm-Request-Id"
 DEADLINE = "Llm-Deadline"
@@ -61,6 +62,11 @@ def model_token(model: str) -> str:
 
 def chat_model(model: str) -> str:
     return f"{CHAT}.{model_token(model)}"
+
+
+def recipe_model(model: str) -> str:
+    """Where a recipe for this model is tried."""
+    return f"{RECIPE}.{model_token(model)}"
 
 
 def cancel(request_id: str) -> str:

@@ -35,6 +35,7 @@ from worker.transport.queue import Queue
 from worker.transport.recipes import Recipes
 from worker.transport.results import Results
 from worker.transport.runs import Runs
+from worker.transport.trials import Trials
 
 log = logs.get("worker")
 
@@ -83,7 +84,8 @@ class Worker:
         runs = Runs(engine, results if settings.cache_chats else None)
         chat = Chat(nc, engine, runs, settings)
         about = {"model": model, "worker": self._id}
-        service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, chat.endpoints())
+        endpoints = [*chat.endpoints(), *Trials(nc, engine).endpoints()]
+        service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, endpoints)
         queue = Queue(nc, js, settings.slots, analyst.handle)
         mover = Mover(js, ledger)
         for part in (recipes, results, chat, service, queue, mover, board):

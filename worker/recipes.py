@@ -19,7 +19,7 @@ from schemas.chat import ChatRequest, JsonSchema, JsonSchemaFormat
 from schemas.errors import BadRequest
 from schemas.messages import SystemMessage, UserMessage
 
-BUILT_IN = ("coin",)
+BUILT_IN = ("coin", "summary", "translate-ko")
 # Two articles that have nothing in common: what their prompts share, all prompts of a recipe share.
 PROBES = (Article(title="A", body="A"), Article(title="Z", body="Z", source="Z", lang="z"))
 

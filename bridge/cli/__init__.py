@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli import bench, chat, dead, keys, processes, publish, results, status, up
+from bridge.cli import bench, chat, dead, keys, processes, publish, recipe, results, status, up
 from bridge.cli.output import note
 from schemas.errors import LlmError
 from schemas.runtime import log
@@ -30,6 +30,7 @@ app.command()(processes.bridge)
 app.command()(publish.publish)
 app.command()(results.results)
 app.add_typer(dead.app, name="dead")
+app.add_typer(recipe.app, name="recipe")
 app.command()(chat.chat)
 app.command()(status.status)
 app.add_typer(keys.app, name="keys")

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import msgspec
 from nats.aio.client import Client
 
-from bridge.client import connection, stored
+from bridge.client import bucket, connection
 from schemas import streams
 from schemas.codec import decode, encode
 from schemas.errors import TooLarge, Unavailable
 from schemas.responses.response import KeptResponse
 
 _BUCKET = streams.RESPONSES.bucket
-_OPERATION = "KV-Operation"
 
 
 async def get(nc: Client, response_id: str) -> KeptResponse | None:
     """None for one that is gone or never was."""
     connection.require(nc)
-    found = await stored.last(nc, f"KV_{_BUCKET}", _key(response_id), _fail)
-    if found is None or _OPERATION in found.headers:
-        return None
-    return decode(KeptResponse, found.data)
+    found = await bucket.get(nc, _BUCKET, response_id, _fail)
+    return None if found is None else decode(KeptResponse, found.data)
 
 
 async def put(nc: Client, kept: KeptResponse) -> None:
     """Raises TooLarge, or Unavailable when it is not on the server's disk for sure."""
     check(kept)
-    await _write(nc, kept.response.id, encode(kept), {})
+    connection.require(nc)
+    await bucket.put(nc, _BUCKET, kept.response.id, encode(kept), _fail)
 
 
 async def delete(nc: Client, response_id: str) -> None:
     """Its bytes go with the marker that takes their place: the bucket has no history."""
-    await _write(nc, response_id, b"", {_OPERATION: "DEL"})
+    connection.require(nc)
+    await bucket.delete(nc, _BUCKET, response_id, _fail)
 
 
 def check(kept: KeptResponse) -> None:
@@ -45,18 +43,6 @@ def check(kept: KeptResponse) -> None:
         )
 
 
-async def _write(nc: Client, response_id: str, data: bytes, headers: dict[str, str]) -> None:
-    connection.require(nc)
-    reply = await stored.request(nc, _key(response_id), data, headers, _fail)
-    fault = msgspec.json.decode(reply.data).get("error")
-    if fault:
-        raise Unavailable(f"NATS does not keep the response: {fault.get('description')}.")
-
-
 async def _fail(why: str) -> None:
     """Somebody waits at the other end of HTTP: not for the return of a server."""
     raise Unavailable(f"{why[0].upper()}{why[1:]} at the moment; try again in a few seconds.")
-
-
-def _key(response_id: str) -> str:
-    return f"$KV.{_BUCKET}.{response_id}"

@@ -18,6 +18,7 @@ from schemas.codec import encode
 from schemas.completion import ChatChunk, ChatCompletion
 from schemas.errors import ErrorBody
 from schemas.presence import Presence
+from schemas.recipes import RecipePrompt, RecipeTrial
 
 _Json = dict[str, Any]
 
@@ -69,6 +70,8 @@ MESSAGES = {
     "chatChunk": Message(ChatChunk, _ID | _SEQ, "A part of a streamed answer."),
     "chatEnd": Message(None, _ID | _SEQ | _FINISH | _FAILED, "Empty: the end of a streamed answer, good or bad."),
     "error": Message(ErrorBody, _ID | _FAILED, "OpenAI's error object."),
+    "recipeTrial": Message(RecipeTrial, {}, "A recipe to be checked, and maybe an article for it."),
+    "recipePrompt": Message(RecipePrompt, _ID, "What the recipe asks of its model."),
     "cancel": Message(None, {}, "Whatever it holds, the request of this id stops."),
     "article": Message(Article, {subjects.REPLACE: "`true`: analyse it again."}, "What a publisher sends."),
     "analysis": Message(Analysis, {}, "The answer to one article."),
@@ -76,10 +79,15 @@ MESSAGES = {
     "presence": Message(Presence, {}, "Renewed every few seconds."),
 }  # fmt: skip
 _REPLIES = ("chatCompletion", "chatChunk", "chatEnd", "error")
+_TRIED = ("recipePrompt", "error")
 CHANNELS = {
     "chat": Channel(subjects.CHAT, "By any worker, as a queue group.", "receive", ("chatRequest",), _REPLIES),
     "chatOfModel": Channel(
         f"{subjects.CHAT}.{{model}}", "By the workers of one model.", "receive", ("chatRequest",), _REPLIES
+    ),
+    "recipe": Channel(subjects.RECIPE, "Checked by any worker.", "receive", ("recipeTrial",), _TRIED),
+    "recipeOfModel": Channel(
+        f"{subjects.RECIPE}.{{model}}", "Checked by the workers of one model.", "receive", ("recipeTrial",), _TRIED
     ),
     "cancel": Channel(subjects.cancel("{request}"), "Heard by every worker.", "receive", ("cancel",)),
     "articles": Channel(
@@ -132,7 +140,7 @@ def _channel(one: Channel) -> _Json:
 
 def _inbox() -> _Json:
     about = "The reply subject of a request, below the asker's inbox prefix."
-    return {"address": None, "description": about, "messages": _messages(_REPLIES)}
+    return {"address": None, "description": about, "messages": _messages(dict.fromkeys((*_REPLIES, *_TRIED)))}
 
 
 def _messages(names: Iterable[str]) -> _Json:

@@ -71,6 +71,7 @@ def test_each_subject_of_the_contract_is_told() -> None:
     addresses = {channel.address for channel in CHANNELS.values()}
     assert {
         subjects.CHAT,
+        subjects.RECIPE,
         subjects.cancel("{request}"),
         subjects.dead("{stream}", "{recipe}", "{id}"),
     } <= addresses

@@ -82,6 +82,10 @@ class Engine:
         """
         return await self._loop.run_in_executor(self._helper, self._models.prepare, request, head)
 
+    async def text(self, work: Prepared) -> str:
+        """The prompt as its model reads it, control tokens included."""
+        return await self._loop.run_in_executor(self._helper, self._models.text, work)
+
     @asynccontextmanager
     async def run(self, job: Job) -> AsyncIterator[Run]:
         """Submit a job; leaving early cancels it, and its rows are free within one step."""

@@ -34,6 +34,10 @@ class Models:
         with _panics_refused(request):
             return self.find(request.model).prepare(request, head)
 
+    def text(self, work: Prepared) -> str:
+        text: str = self.find(work.model).tokenizer.decode(work.prompt)
+        return text
+
     def find(self, name: str | None) -> Model:
         """By name or alias; None is the default. Raises NotFound, or Unavailable for one that does not load."""
         entry = self.catalog.find(name)

@@ -33,9 +33,10 @@ from worker.engine.run import Run
 from worker.jobs import Done, Failed, Job
 from worker.settings import Settings
 from worker.transport.abandon import Abandonment
-from worker.transport.micro import Endpoint
-from worker.transport.replies import Caller, PlainReply, Reply, StreamReply
+from worker.transport.micro import Endpoint, Handler
+from worker.transport.replies import Caller, PlainReply, Reply, StreamReply, new_id
 from worker.transport.runs import Runs
+from worker.transport.served import per_model
 
 log = logs.get("worker.chat")
 
@@ -107,14 +108,10 @@ class Chat:
         """One for any model and one for each name of ours; their metadata carries the schemas."""
         kinds = {"request_schema": ChatRequest, "response_schema": ChatCompletion, "chunk_schema": ChatChunk}
         metadata = {name: encode(msgspec.json.schema(kind)).decode() for name, kind in kinds.items()}
-        found = {subjects.CHAT: Endpoint("chat", subjects.CHAT, self._answer, metadata)}
-        # One that cannot be loaded is among them: it answers why.
-        for entry in self._engine.catalog:
-            answer = functools.partial(self._answer, model=entry.name)
-            for name in entry.names:
-                subject = subjects.chat_model(name)
-                found[subject] = Endpoint(f"chat-{subjects.model_token(name)}", subject, answer, metadata)
-        return list(found.values())
+        return per_model(self._engine.catalog, "chat", subjects.CHAT, self._answers, metadata)
+
+    def _answers(self, model: str | None) -> Handler:
+        return functools.partial(self._answer, model=model)
 
     async def _on_cancel(self, msg: Msg) -> None:
         request_id = msg.subject.rpartition(".")[2]
@@ -126,7 +123,7 @@ class Chat:
 
     async def _answer(self, msg: Msg, model: str | None = None) -> str | None:
         """Serve one request whatever happens; returns the error's sentence for the statistics."""
-        job_id = _unique(self._nc)
+        job_id = new_id(self._nc)
         named = (msg.headers or {}).get(subjects.REQUEST_ID) or job_id
         # One that is refused is not repeated either: it may be as long as a message.
         request_id = named if subjects.is_request_id(named) else job_id
@@ -209,10 +206,6 @@ class Chat:
         watch = self._abandonment.watch(exchange.job_id, lambda: exchange.end(gone))
         usage = shape.stream_options is not None and bool(shape.stream_options.include_usage)
         return StreamReply(caller, watch, usage)
-
-
-def _unique(nc: Client) -> str:
-    return nc.new_inbox().rpartition(".")[2]
 
 
 def _shape(payload: bytes) -> _Shape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 from nats.js.errors import InvalidKeyError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
@@ -46,6 +47,9 @@ class Recipes:
                 await self._bucket.create(name, built_in(name))
             except KeyWrongLastSequenceError:
                 log.debug("recipe_kept", recipe=name)
+            except NatsTimeout:  # how a missing right shows
+                hint = "this worker may not put it: is the server's nats.conf older?"
+                log.warning("recipe_not_put", recipe=name, hint=hint)
 
     async def get(self, name: str) -> Loaded:
         """Raises NotFound for an unknown recipe, BadRequest for one that is not valid."""

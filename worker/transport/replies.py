@@ -30,6 +30,9 @@ class Caller:
     def answer_id(self) -> str:
         return f"chatcmpl-{self.request_id}"
 
+    async def fail(self, error: LlmError) -> None:
+        await self.send(encode(error.body()), error_headers(error))
+
     async def send(self, payload: bytes, headers: Mapping[str, str], reply: str = "") -> None:
         """Raises TooLarge for a message that the server would close our connection for."""
         headers = {subjects.REQUEST_ID: self.request_id} | dict(headers)
@@ -38,6 +41,11 @@ class Caller:
             reason = f"The answer has {size} bytes, and the NATS server takes {limit} in one message"
             raise TooLarge(f"{reason}; ask for less of it, or for a stream.", code="answer_too_large")
         await self.nc.publish(self.inbox, payload, reply=reply, headers=headers)
+
+
+def new_id(nc: Client) -> str:
+    """For a request that came without one."""
+    return nc.new_inbox().rpartition(".")[2]
 
 
 def error_headers(error: LlmError) -> dict[str, str]:
@@ -82,7 +90,7 @@ class PlainReply:
         await self._caller.send(encode(completion), _end_headers(done))
 
     async def fail(self, error: LlmError) -> None:
-        await self._caller.send(encode(error.body()), error_headers(error))
+        await self._caller.fail(error)
 
 
 class StreamReply:
