@@ -52,6 +52,7 @@ class Worker:
         self._id = worker_id(settings.name)
         self._end = asyncio.Event()
         self._lost = False
+        self._loading = True
 
     async def run(self) -> int:
         """Serve until a signal (exit code 0) or until the connection is over for good (1)."""
@@ -60,6 +61,7 @@ class Worker:
         catalog = await asyncio.to_thread(Catalog.load, settings)
         engine = Engine(catalog, shape_of(settings))
         await engine.start()
+        self._loading = False
         # Not the loop's own threads: those are waited for at the end, and a download takes hours.
         threading.Thread(target=catalog.fetch_missing, args=(settings.cache_dir,), daemon=True).start()
         try:
@@ -168,6 +170,10 @@ class Worker:
     def _on_signal(self) -> None:
         if self._end.is_set():
             os._exit(130)  # asked twice: at once, the queue gets its work back after the ack wait
+        if self._loading:
+            # Nothing was taken yet, and a model that loads or is fetched cannot be interrupted.
+            log.info("worker_stopping", worker=self._id)
+            os._exit(0)
         self._end.set()
 
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from bridge.bench import batch, texts
+from bridge.bench import batch, processes, texts
 from bridge.bench.figures import Figure, Goal, Series, at_most
 from bridge.bench.house import House, Site
+from bridge.bench.processes import MB, NAMES
 from bridge.bench.report import Report
 from bridge.bench.say import Say
 from bridge.client import Client, presence
 from bridge.client.articles import Target
 from schemas.articles import Article
-from schemas.errors import EngineFailed
 from schemas.runtime.bench import RECIPE
-
-_PROCESSES = {"worker": "-m worker", "bridge": "-m bridge.app"}
-_MB = 2**20
 
 
 class Wanted(NamedTuple):
@@ -32,7 +27,7 @@ class Wanted(NamedTuple):
     seconds: float = 20.0
 
 
-async def soak(wanted: Wanted, site: Site, say: Say) -> Report:
+async def worn(wanted: Wanted, site: Site, say: Say) -> Report:
     """Bytes of worker and bridge after so many articles and after many more."""
     early, late = wanted.done
 
@@ -49,7 +44,7 @@ async def soak(wanted: Wanted, site: Site, say: Say) -> Report:
     looks = await site.use(job)
     names = (f"after {early} articles", f"after {late}")
     figures = [_grown("worker", f"worker, after {late} ÷ after {early}", looks, at_most(1.05))]
-    return _report("soak", wanted, names, looks, figures)
+    return _report("worn", wanted, names, looks, figures)
 
 
 async def backlog(wanted: Wanted, site: Site, say: Say) -> Report:
@@ -69,8 +64,7 @@ async def backlog(wanted: Wanted, site: Site, say: Say) -> Report:
     looks = await site.use(job)
     names = (f"{few} wait", f"{many} wait")
     figures = [
-        _grown(process, f"{process}, {many} wait ÷ {few} wait", looks, at_most(1.05))
-        for process in _PROCESSES
+        _grown(process, f"{process}, {many} wait ÷ {few} wait", looks, at_most(1.05)) for process in NAMES
     ]
     return _report("backlog", wanted, names, looks, figures)
 
@@ -81,7 +75,7 @@ class _Looks(NamedTuple):
 
     def __str__(self) -> str:
         medians = zip(self._fields, map(statistics.median, self), strict=True)
-        return ", ".join(f"{name} {bytes_ / _MB:.1f} MB" for name, bytes_ in medians)
+        return ", ".join(f"{name} {bytes_ / MB:.1f} MB" for name, bytes_ in medians)
 
 
 def _some(wanted: Wanted, start: int, end: int) -> list[Article]:
@@ -103,32 +97,10 @@ async def _look(seconds: float) -> _Looks:
     """Once a second."""
     found = _Looks([], [])
     for _ in range(max(3, round(seconds))):
-        sizes = await _children()
+        seen = await processes.look()
         for name, values in zip(_Looks._fields, found, strict=True):
-            values.append(sizes[name])
+            values.append(seen[name].size)
         await asyncio.sleep(1)
-    return found
-
-
-async def _children() -> dict[str, float]:
-    """Resident bytes of this process's children, by what they are; `ps` is alike on Linux and macOS."""
-    process = await asyncio.create_subprocess_exec(
-        "ps", "-axo", "ppid=,rss=,command=", stdout=asyncio.subprocess.PIPE
-    )
-    listing, _ = await process.communicate()
-    return sizes(listing.decode(errors="replace").splitlines(), os.getpid())
-
-
-def sizes(lines: Sequence[str], parent: int) -> dict[str, float]:
-    """From lines of parent, kilobytes and command. Raises EngineFailed when one of the processes is missing."""
-    found: dict[str, float] = {}
-    for line in lines:
-        ppid, rss, command = line.split(maxsplit=2)
-        for name, mark in _PROCESSES.items():
-            if int(ppid) == parent and command.endswith(mark):
-                found[name] = float(rss) * 1024
-    if missing := set(_PROCESSES) - set(found):
-        raise EngineFailed(f"No process of this house is its {' or '.join(sorted(missing))}.")
     return found
 
 
@@ -141,8 +113,8 @@ def _report(
     workload: str, wanted: Wanted, names: tuple[str, str], looks: tuple[_Looks, _Looks], figures: list[Figure]
 ) -> Report:
     series = [
-        Series(f"{process}, {name}", "MB", [value / _MB for value in getattr(look, process)])
-        for process in _PROCESSES
+        Series(f"{process}, {name}", "MB", [value / MB for value in getattr(look, process)])
+        for process in NAMES
         for name, look in zip(names, looks, strict=True)
     ]
     return Report(

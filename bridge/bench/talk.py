@@ -13,7 +13,7 @@ import aiohttp
 from bridge.client import Client, chat
 from schemas import subjects
 from schemas.codec import decode, encode
-from schemas.completion import ChatChunk, Usage
+from schemas.completion import ChatChunk, ChatCompletion, Usage
 from schemas.errors import EngineFailed, ErrorBody
 
 _PATIENCE = 3600.0
@@ -59,6 +59,15 @@ async def over_nats(nc: Client, request: dict[str, Any]) -> Heard:
                 raise EngineFailed(decode(ErrorBody, reply.body).error.message)
             listener.hear(reply.body)
     return listener.heard()
+
+
+async def whole(nc: Client, request: dict[str, Any]) -> Usage:
+    """One that is not streamed."""
+    headers = {subjects.REQUEST_ID: uuid.uuid4().hex}
+    reply = await chat.ask(nc, subjects.CHAT, encode(request), headers, timeout=_PATIENCE)
+    if not reply.ok:
+        raise EngineFailed(decode(ErrorBody, reply.body).error.message)
+    return decode(ChatCompletion, reply.body).usage
 
 
 async def over_http(session: aiohttp.ClientSession, request: dict[str, Any]) -> Heard:

@@ -15,6 +15,7 @@ from bridge.bench import memory as memory_bench
 from bridge.bench import mixed as mixed_bench
 from bridge.bench import plot, stream, texts
 from bridge.bench import queue as queue_bench
+from bridge.bench import soak as soak_bench
 from bridge.bench import tune as tune_bench
 from bridge.bench.house import Login, Own, Running, Site
 from bridge.bench.report import Report
@@ -144,6 +145,20 @@ def tune(
 def soak(
     file: _File = None,
     *,
+    minutes: Annotated[float, typer.Option(min=1, help="Of load, the warm-up included.")] = 60.0,
+    warm_up: Annotated[float, typer.Option(min=0, help="Minutes that are not compared.")] = 15.0,
+    model: _Model = None,
+    as_json: _Json = False,
+) -> None:
+    """Memory and open files of worker and bridge under articles and chats of all kinds, for an hour."""
+    wanted = soak_bench.Wanted(texts.load(file, None), minutes, warm_up)
+    _measure(lambda say: soak_bench.measure(wanted, Own(model, say), say), as_json)
+
+
+@app.command()
+def worn(
+    file: _File = None,
+    *,
     early: Annotated[int, typer.Option(min=1, help="Articles before the first look.")] = 200,
     late: Annotated[int, typer.Option(min=2, help="Articles before the second.")] = 1000,
     seconds: Annotated[float, typer.Option(min=1, help="Of each look.")] = 20.0,
@@ -152,7 +167,7 @@ def soak(
 ) -> None:
     """Memory of worker and bridge after many articles, beside that after some."""
     wanted = memory_bench.Wanted(texts.load(file, None), done=(early, late), seconds=seconds)
-    _measure(lambda say: memory_bench.soak(wanted, Own(model, say), say), as_json)
+    _measure(lambda say: memory_bench.worn(wanted, Own(model, say), say), as_json)
 
 
 @app.command()

@@ -45,7 +45,7 @@ def test_the_bridge_beside_plain_nats(bench: Bench) -> None:
 
 def test_a_thousand_articles_leave_nothing_behind(bench: Bench, articles: list[str]) -> None:
     file = [one for one in articles[:1] if not one.startswith("--")]
-    reached(bench("soak", *file, repeated=False), "worker, after 1000 ÷ after 200")
+    reached(bench("worn", *file, repeated=False), "worker, after 1000 ÷ after 200")
 
 
 def test_waiting_articles_take_no_memory(bench: Bench, articles: list[str]) -> None:

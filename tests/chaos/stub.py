@@ -12,6 +12,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,14 @@ from schemas.chat import ChatRequest
 from schemas.completion import Usage
 from schemas.errors import NotFound, Unavailable
 from schemas.messages import text
+from schemas.runtime import log as logs
 from schemas.subjects import model_token
 from worker.engine.run import Counters, Run
 from worker.engine.shape import Shape
 from worker.jobs import Done, Durations, Ended, Job, Prepared, Sampling, Text
 from worker.scheduler import Scheduler
+
+log = logs.get("stub")
 
 MODEL = "stub"
 STEP = 0.005
@@ -53,6 +57,9 @@ class Catalog:
 
     @classmethod
     def load(cls, settings: object) -> Catalog:
+        if "CHAOS_LOAD" in os.environ:
+            log.info("stub_loading")
+            time.sleep(float(os.environ["CHAOS_LOAD"]))  # as weights are: nothing interrupts it
         return cls()
 
     def find(self, model: str | None) -> Entry:

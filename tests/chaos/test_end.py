@@ -66,6 +66,14 @@ async def test_it_ends_in_time_while_its_network_is_dark(house: House) -> None:
     assert time.monotonic() - started < GRACE + SLACK
 
 
+async def test_it_ends_at_once_while_its_model_loads(house: House) -> None:
+    worker = await house.worker(ready=False, CHAOS_LOAD="20")
+    await worker.said("stub_loading")
+    started = time.monotonic()
+    assert await worker.stop() == 0, worker.tail()
+    assert time.monotonic() - started < SLACK
+
+
 async def test_a_second_signal_ends_it_at_once(house: House) -> None:
     worker = await house.worker(NATS_MLX_WORKER_SHUTDOWN_GRACE="60")
     publisher = Publisher(await house.connect("publisher"))

@@ -11,6 +11,7 @@ import pytest
 
 from bridge.client import articles
 from bridge.client.articles import Target
+from bridge.client.gate import Gate
 from tests.chaos.conftest import option
 from tests.chaos.ends import ends, settled
 from tests.chaos.house import House
@@ -36,8 +37,9 @@ async def test_every_real_article_is_analysed(
     nc, operator = await house.connect("publisher"), await house.connect("operator")
     outgoing = [articles.prepare(line, Target()) for line in lines]
     started = time.monotonic()
+    gate = Gate(print)
     for article in outgoing:
-        await articles.publish(nc, article, print)
+        await articles.publish(nc, article, gate)
     chance, killed = random.Random(seed), dict.fromkeys(("worker-1", "nats-server", "bridge"), 0)
 
     async def kill() -> None:

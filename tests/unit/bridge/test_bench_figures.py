@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 
 import msgspec
 import pytest
 
-from bridge.bench import figures, memory, texts, tune
+from bridge.bench import figures, processes, soak, texts, tune
 from bridge.bench.figures import Figure, Goal, Series, at_least, at_most
 from bridge.bench.machine import Machine, machine, versions
 from bridge.bench.report import Report
@@ -106,20 +108,52 @@ def test_names_and_marks_leave_the_rest_alone() -> None:
 
 
 PROCESSES = """\
-    1  900 /usr/bin/python -P -m worker
-  100 2048 /usr/bin/python -P -m worker
-  100 1024 /usr/bin/python -P -m bridge.app
-  100   64 nats-server -c nats.conf
+    1  11  900 /usr/bin/python -P -m worker
+  100  12 2048 /usr/bin/python -P -m worker
+  100  13 1024 /usr/bin/python -P -m bridge.app
+  100  14   64 nats-server -c nats.conf
 """
 
 
 def test_only_this_houses_processes_are_weighed() -> None:
-    assert memory.sizes(PROCESSES.splitlines(), 100) == {"worker": 2**21, "bridge": 2**20}
+    found = processes.children(PROCESSES.splitlines(), 100)
+    assert found == {"worker": (12, 2**21), "bridge": (13, 2**20)}
 
 
 def test_a_process_that_is_gone_is_told() -> None:
     with pytest.raises(EngineFailed, match="bridge"):
-        memory.sizes(PROCESSES.splitlines()[:2], 100)
+        processes.children(PROCESSES.splitlines()[:2], 100)
+
+
+async def test_open_files_are_counted() -> None:
+    before = await processes.descriptors(os.getpid())
+    pipe = os.pipe()
+    assert await processes.descriptors(os.getpid()) == before + 2
+    for end in pipe:
+        os.close(end)
+
+
+def test_a_listing_of_lsof_has_more_than_open_files() -> None:
+    assert processes.numbered("p123\nfcwd\nftxt\nf0\nf1\nf12\n") == 3
+
+
+def _look(minute: float, worker: float, files: int = 9) -> soak.Look:
+    return soak.Look(minute * 60, {"worker": worker, "bridge": 50.0}, {"worker": files, "bridge": 7})
+
+
+def test_a_soak_compares_what_comes_after_the_warm_up() -> None:
+    looks = [_look(1, 10.0, 3), _look(5, 100.0), _look(7, 300.0), _look(9.5, 101.0, 11)]
+    wanted = soak.Wanted([], minutes=10, warm_up=4)
+    found = soak.report(wanted, looks, Counter(chats=3), Counter({"pages": 1}))
+    assert {figure.name: (figure.value, figure.met) for figure in found.figures} == {
+        "requests that failed": (1, False),
+        "worker's memory, end ÷ after the warm-up": (1.01, True),
+        "worker's descriptors, more at the end": (2, False),
+        "bridge's memory, end ÷ after the warm-up": (1.0, True),
+        "bridge's descriptors, more at the end": (0, True),
+    }
+    with pytest.raises(EngineFailed, match="too short"):
+        soak.report(wanted, looks[:2], Counter(), Counter())
 
 
 REPORT = Report(
