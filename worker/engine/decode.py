@@ -116,7 +116,10 @@ class Decoder:
             if row.ended and row.may_go_on:
                 # The last token is in the state only where it was shown after its forward pass had begun.
                 known = row.context if self._overlap else row.context[:-1]
-                self._prefixes.keep(known, kv.extracted(self._state, at))
+                state = kv.extracted(self._state, at)
+                # Until it is computed, it is a slice that keeps the state of the whole batch in memory.
+                device.start(kv.arrays(state))
+                self._prefixes.keep(known, state)
 
     def _draw(self, logits: mx.array, rows: list[Row]) -> mx.array:
         draws = [row.draw for row in rows]
