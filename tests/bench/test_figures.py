@@ -48,6 +48,12 @@ def test_a_thousand_articles_leave_nothing_behind(bench: Bench, articles: list[s
     reached(bench("worn", *file, repeated=False), "worker, after 1000 ÷ after 200")
 
 
+def test_an_hour_of_mixed_load_leaves_nothing_behind(bench: Bench, articles: list[str]) -> None:
+    file = [one for one in articles[:1] if not one.startswith("--")]
+    report = bench("soak", *file, repeated=False)
+    reached(report, *(figure.name for figure in report.figures))
+
+
 def test_waiting_articles_take_no_memory(bench: Bench, articles: list[str]) -> None:
     file = [one for one in articles[:1] if not one.startswith("--")]
     report = bench("memory", *file, repeated=False)

@@ -29,9 +29,11 @@ from worker.transport import suspects
 log = logs.get("worker.ledger")
 
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
-# The server's code for "this subject has another last sequence than expected".
+# The server's codes for "this subject has another last sequence than expected", and for "no message found".
 WRONG_LAST_SEQUENCE = 10071
+NO_MESSAGE = 10057
 _ACK_TRIES = 3
+_SEQUENCE = DeadLetter.header_names()["sequence"]
 _PASSING = (
     TimeoutError,
     NoRespondersError,
@@ -83,6 +85,9 @@ class Original:
 class Ledger:
     """Writes to ANALYSES and DEAD. Every write waits for the server's acknowledgement, however long it takes:
     the queue keeps the article ours meanwhile, and neither its answer nor a delivery is wasted.
+
+    Who sleeps between its last look and its write may write an end beside another's. So each looks once more behind
+    its write, and where there are both, the letter is taken back: an analysis is the better end.
     """
 
     def __init__(self, js: JetStreamContext, worker: str) -> None:
@@ -95,20 +100,22 @@ class Ledger:
 
     async def analysis(self, msg: Msg, token: str, analysis: Analysis, *, replace: bool) -> None:
         """Store an analysis; one that is there already stays and counts as stored, unless `replace`."""
-        if await self._gone(msg):
-            return
+        original = Original.of(msg)
         headers = None if replace else {EXPECTED_LAST: "0"}
+        subject = subjects.analysis(analysis.recipe, token)
         try:
-            await self._store(subjects.analysis(analysis.recipe, token), encode(analysis), headers)
+            stored = await self._store(original, subject, encode(analysis), headers)
         except APIError as error:
             if error.err_code != WRONG_LAST_SEQUENCE:
                 raise
             log.info("analysis_exists", id=analysis.id, recipe=analysis.recipe)
+        else:
+            if stored:
+                await self._take_back(original)
 
     async def dead(self, msg: Msg, error: str, reason: str) -> None:
         """Store an article's original payload with the reason why it ends here."""
-        if not await self._gone(msg):
-            await self.bury(Original.of(msg), error, reason)
+        await self.bury(Original.of(msg), error, reason)
 
     async def bury(self, original: Original, error: str, reason: str) -> None:
         """The same for one that nobody has in work."""
@@ -125,20 +132,17 @@ class Ledger:
             first_published=earlier.first_published or original.published,
             replace=wants_replacement(original.headers),
         )
-        subject = subjects.dead_article(streams.ARTICLES.name, original.subject)
-        await self._store(subject, original.payload, letter.headers())
+        if not await self._store(original, _letter(original), original.payload, letter.headers()):
+            return
         log.warning("article_dead", subject=original.subject, reason=reason, error=error)
+        await self._analysed(original)
 
-    async def ended(self, found: RawStreamMsg) -> bool:
+    async def ended(self, original: Original) -> bool:
         """Whether an article of ARTICLES has its end, and only its acknowledgement was lost."""
-        _, _, recipe, token = (found.subject or "").split(".", 3)
-        analysis = await self._last(streams.ANALYSES.name, subjects.analysis(recipe, token))
-        if analysis is not None and (not wants_replacement(found.headers) or _later(analysis, found)):
+        if await self._analysed(original):
             return True
-        letter = await self._last(
-            streams.DEAD.name, subjects.dead_article(streams.ARTICLES.name, found.subject or "")
-        )
-        return letter is not None and _later(letter, found)
+        letter = await self._last(streams.DEAD.name, _letter(original))
+        return letter is not None and _later(letter, original)
 
     async def settle(self, msg: Msg) -> None:
         """Let the article go. If that cannot be confirmed it comes again, and ends at "already there"."""
@@ -149,15 +153,40 @@ class Ledger:
             except NatsError as error:
                 log.warning("ack_unconfirmed", subject=msg.subject, error=str(error))
 
-    async def _gone(self, msg: Msg) -> bool:
+    async def remove(self, stream: str, sequence: int) -> None:
+        """One message; where somebody else was quicker, it is gone as well."""
+        try:
+            await self._js.delete_msg(stream, sequence)
+        except APIError as error:
+            if error.err_code != NO_MESSAGE:
+                raise
+
+    async def _analysed(self, original: Original) -> bool:
+        """Whether there is the analysis that the article asked for; then it has no letter any more."""
+        _, _, recipe, token = original.subject.split(".", 3)
+        analysis = await self._last(streams.ANALYSES.name, subjects.analysis(recipe, token))
+        if analysis is None or (wants_replacement(original.headers) and not _later(analysis, original)):
+            return False
+        await self._take_back(original)
+        return True
+
+    async def _take_back(self, original: Original) -> None:
+        """The letter of this very article; that of an earlier life is the business of who sent it again."""
+        letter = await self._last(streams.DEAD.name, _letter(original))
+        if letter is None or (letter.headers or {}).get(_SEQUENCE) != str(original.sequence):
+            return
+        await self.remove(streams.DEAD.name, letter.seq or 0)
+        log.warning("letter_taken_back", subject=original.subject, hint="there is an analysis after all")
+
+    async def _gone(self, original: Original) -> bool:
         """Whether another worker has ended it while this one slept: then nothing of ours counts any more.
 
         Not a direct get: in a cluster any replica answers those, and one that lags would have us let it go.
         """
         try:
-            await self._js.get_msg(streams.ARTICLES.name, msg.metadata.sequence.stream)
+            await self._js.get_msg(streams.ARTICLES.name, original.sequence)
         except NotFoundError:
-            log.info("article_ended_elsewhere", subject=msg.subject)
+            log.info("article_ended_elsewhere", subject=original.subject)
             return True
         return False
 
@@ -167,12 +196,16 @@ class Ledger:
         except NotFoundError:
             return None
 
-    async def _store(self, subject: str, payload: bytes, headers: dict[str, str] | None) -> None:
-        """Raises APIError for what the server will never take, TooLarge for what it cannot."""
-        while True:
+    async def _store(
+        self, original: Original, subject: str, payload: bytes, headers: dict[str, str] | None
+    ) -> bool:
+        """False when the article has ended meanwhile. Raises APIError for what the server will never take, TooLarge
+        for what it cannot.
+        """
+        while not await self._gone(original):
             try:
                 await self._js.publish(subject, payload, headers=headers, timeout=10)
-                return
+                return True
             except MaxPayloadError:
                 sentence = f"What is to be stored has {len(payload)} bytes, more than the server takes."
                 raise TooLarge(sentence, code="result_too_large") from None
@@ -181,6 +214,7 @@ class Ledger:
                     raise
                 log.warning("not_stored", subject=subject, error=str(error), again_in=_AGAIN)
             await asyncio.sleep(_AGAIN)
+        return False
 
 
 def passes(error: NatsError) -> bool:
@@ -190,6 +224,10 @@ def passes(error: NatsError) -> bool:
     return isinstance(error, _PASSING)
 
 
-def _later(one: RawStreamMsg, other: RawStreamMsg) -> bool:
+def _letter(original: Original) -> str:
+    return subjects.dead_article(streams.ARTICLES.name, original.subject)
+
+
+def _later(one: RawStreamMsg, other: Original) -> bool:
     """By the server's own clock."""
-    return one.time is not None and other.time is not None and one.time > other.time
+    return one.time is not None and other.published is not None and one.time > other.published

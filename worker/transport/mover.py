@@ -84,7 +84,8 @@ class Mover:
 
     async def _move(self, found: RawStreamMsg, deliveries: int) -> None:
         # Its last worker may have died between storing its end and letting it go.
-        if not await self._ledger.ended(found):
+        original = Original.stored(found, deliveries)
+        if not await self._ledger.ended(original):
             sentence = f"Delivered {deliveries} times, and no worker lived to finish it."
-            await self._ledger.bury(Original.stored(found, deliveries), sentence, MAX_DELIVERIES)
-        await self._js.delete_msg(streams.ARTICLES.name, found.seq or 0)
+            await self._ledger.bury(original, sentence, MAX_DELIVERIES)
+        await self._ledger.remove(streams.ARTICLES.name, original.sequence)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -123,10 +122,6 @@ async def test_three_hold_three_copies(cluster: Cluster) -> None:
         await nc.close()
 
 
-@pytest.mark.skipif(
-    "NATS_MLX_KILL_ONE" not in os.environ,
-    reason="by hand: on a busy machine the elections after a kill may take minutes",
-)
 async def test_three_go_on_when_one_is_killed(cluster: Cluster) -> None:
     worker, publisher = await cluster.connect("worker"), await cluster.connect("publisher")
     js = await made(worker, 3)

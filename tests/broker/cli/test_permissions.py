@@ -89,7 +89,7 @@ def _streams(table: Table) -> None:
         **{("INFO", stream): {"worker", "bridge"} for stream in ("ARTICLES", "ANALYSES", "DEAD")},
         **{("MSG.GET", stream): {"worker"} for stream in ("ARTICLES", "ANALYSES", "DEAD")},
         ("MSG.DELETE", "ARTICLES"): {"worker"},
-        ("MSG.DELETE", "DEAD"): {"bridge"},
+        ("MSG.DELETE", "DEAD"): {"bridge", "worker"},
     }
     verbs = "INFO CREATE UPDATE DELETE PURGE MSG.GET MSG.DELETE SNAPSHOT RESTORE PEER.REMOVE LEADER.STEPDOWN"
     for verb, stream in product(verbs.split(), [*STREAMS, "OTHER"]):
