@@ -13,12 +13,14 @@ LANES: tuple[Lane, ...] = ("high", "norm")
 
 SERVICE = "llm"
 CHAT = "llm.v1.chat"
+COMPLETIONS = "llm.v1.completions"
 CANCEL_ALL = "llm.v1.cancel.*"
 RECIPE = "llm.v1.recipe"
 
 REQUEST_ID = "Llm-Request-Id"
 DEADLINE = "Llm-Deadline"
 SEQ = "Llm-Seq"
+KEEP_ALIVE = "Llm-Keep-Alive"  # on a chunk that says nothing but that the model is at work
 FINISH = "Llm-Finish"
 TOKENS = "Llm-Tokens"  # of prompt and answer, on the last message: whoever passes bytes on can still count
 REPLACE = "Llm-Replace"
@@ -60,13 +62,9 @@ def model_token(model: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "-", model.lower())
 
 
-def chat_model(model: str) -> str:
-    return f"{CHAT}.{model_token(model)}"
-
-
-def recipe_model(model: str) -> str:
-    """Where a recipe for this model is tried."""
-    return f"{RECIPE}.{model_token(model)}"
+def of_model(subject: str, model: str) -> str:
+    """Where the workers of one model are asked, and nobody else."""
+    return f"{subject}.{model_token(model)}"
 
 
 def cancel(request_id: str) -> str:

@@ -26,7 +26,7 @@ from worker.settings import Settings
 from worker.transport import topology
 from worker.transport.answers import Answers
 from worker.transport.article import Analyst
-from worker.transport.chat import Chat
+from worker.transport.inference import Inference
 from worker.transport.ledger import Ledger
 from worker.transport.micro import Service
 from worker.transport.mover import Mover
@@ -39,7 +39,7 @@ from worker.transport.trials import Trials
 
 log = logs.get("worker")
 
-_DESCRIPTION = "Chat completions by MLX models, and analyses of queued articles"
+_DESCRIPTION = "Chat and completions by MLX models, and analyses of queued articles"
 # Seconds beyond the grace for goodbyes to a server that is there.
 _LAST_WORDS = 4.0
 
@@ -84,13 +84,13 @@ class Worker:
         ledger = Ledger(js, self._id)
         analyst = Analyst(engine, recipes, answers, ledger, board, self._id)
         runs = Runs(engine, results if settings.cache_chats else None)
-        chat = Chat(nc, engine, runs, settings)
+        inference = Inference(nc, engine, runs, settings)
         about = {"model": model, "worker": self._id}
-        endpoints = [*chat.endpoints(), *Trials(nc, engine).endpoints()]
+        endpoints = [*inference.endpoints(), *Trials(nc, engine).endpoints()]
         service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, endpoints)
         queue = Queue(nc, js, settings.slots, analyst.handle)
         mover = Mover(js, ledger)
-        for part in (recipes, results, chat, service, queue, mover, board):
+        for part in (recipes, results, inference, service, queue, mover, board):
             await part.start()
         log.info(
             "worker_ready",
@@ -101,7 +101,7 @@ class Worker:
             loop=loop.name(),
         )
         await self._end.wait()
-        await self._stop(nc, board, service, chat, queue, mover)
+        await self._stop(nc, board, service, inference, queue, mover)
 
     async def _connected(self) -> Client | None:
         """The connection; None when the end comes first, for the server may be away for days."""
@@ -127,7 +127,13 @@ class Worker:
         )
 
     async def _stop(
-        self, nc: Client, board: PresenceBoard, service: Service, chat: Chat, queue: Queue, mover: Mover
+        self,
+        nc: Client,
+        board: PresenceBoard,
+        service: Service,
+        inference: Inference,
+        queue: Queue,
+        mover: Mover,
     ) -> None:
         """Take no more work, finish or give back what there is, then leave; in time, also without a server."""
         log.info("worker_stopping", worker=self._id)
@@ -137,9 +143,9 @@ class Worker:
         try:
             async with asyncio.timeout(grace + _LAST_WORDS):
                 await asyncio.gather(
-                    queue.stop(grace), mover.stop(), self._finish_chats(service, chat, grace)
+                    queue.stop(grace), mover.stop(), self._finish_answers(service, inference, grace)
                 )
-                await chat.stop()
+                await inference.stop()
                 await board.stop()
                 # drain() waits long for a server that does not answer, and cannot be interrupted.
                 await nc.flush(timeout=1)
@@ -148,8 +154,8 @@ class Worker:
             hint = "the server does not answer; it gives our work to others after the ack wait"
             log.warning("worker_left_in_haste", error=str(error), hint=hint)
 
-    async def _finish_chats(self, service: Service, chat: Chat, grace: float) -> None:
-        timer = asyncio.get_running_loop().call_later(grace, chat.abort)
+    async def _finish_answers(self, service: Service, inference: Inference, grace: float) -> None:
+        timer = asyncio.get_running_loop().call_later(grace, inference.abort)
         await service.close_endpoints()
         await service.stop(grace + _LAST_WORDS)
         timer.cancel()

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from schemas.chat import ChatRequest
 from schemas.completion import Finish, TokenLogprob, Usage
 from schemas.errors import LlmError
+from schemas.text import TextRequest
 
+Request = ChatRequest | TextRequest
 JobLane = Literal["chat", "high", "norm"]
 LANES: tuple[JobLane, ...] = ("chat", "high", "norm")
 
@@ -52,6 +55,7 @@ class AnswerForm:
     calls: CallFormat | None = None
     stops: tuple[str, ...] = ()
     calls_only: bool = False  # whatever is no call is a call that was cut
+    goes_on: bool = False  # with the text of the prompt: a blank at its beginning is part of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class _Talk:
     async def _answer(self, messages: list[_Message]) -> str:
         body: dict[str, object] = {"messages": messages, "stream": True}
         body |= {"model": self._model} if self._model else {}
-        subject = subjects.chat_model(self._model) if self._model else subjects.CHAT
+        subject = subjects.of_model(subjects.CHAT, self._model) if self._model else subjects.CHAT
         headers = {subjects.REQUEST_ID: uuid.uuid4().hex}
         first, idle = self._settings.request_timeout, self._settings.idle_timeout
         screen = _Screen()

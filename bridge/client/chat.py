@@ -1,4 +1,4 @@
-"""Chat over NATS: the worker's bytes pass through untouched; an answer is whole, or it is an error."""
+"""Chat and completions over NATS: the worker's bytes pass through untouched; an answer is whole, or it is an error."""
 
 from __future__ import annotations
 
@@ -49,13 +49,14 @@ class Reply(NamedTuple):
     """One message of a worker: an answer or a chunk at status 200, else OpenAI's error body.
 
     `retry_after` is in seconds: before that, the same request would fail again. `tokens` is what the answer
-    cost, prompt included, where this message says so.
+    cost, prompt included, where this message says so. One that is `busy` says nothing but that.
     """
 
     status: int
     body: bytes
     retry_after: int | None = None
     tokens: int | None = None
+    busy: bool = False
 
     @property
     def ok(self) -> bool:
@@ -214,7 +215,8 @@ def _reply(message: Msg) -> Reply:
     reason = headers.get(subjects.ERROR)
     code = headers.get(subjects.ERROR_CODE)
     if reason is None and code is None:
-        return Reply(HTTPStatus.OK, message.data, tokens=_number(_TOKENS, headers.get(subjects.TOKENS)))
+        tokens = _number(_TOKENS, headers.get(subjects.TOKENS))
+        return Reply(HTTPStatus.OK, message.data, tokens=tokens, busy=subjects.KEEP_ALIVE in headers)
     status = int(code) if code is not None and _ERROR_CODE.fullmatch(code) else LlmError.status
     detail = ErrorDetail(reason or "The worker failed.", LlmError.type, None, None)
     seconds = _number(_SECONDS, headers.get(subjects.RETRY_AFTER))

@@ -70,7 +70,7 @@ async def try_(nc: Client, text: str, article: Article | None, timeout: float) -
     """What a worker that serves the recipe's model makes of it. Raises BadRequest for what none could use."""
     known = card(text.encode())
     model = known.model if known else None
-    subject = subjects.recipe_model(model) if model else subjects.RECIPE
+    subject = subjects.of_model(subjects.RECIPE, model) if model else subjects.RECIPE
     try:
         reply = await ask(nc, subject, encode(RecipeTrial(text, article)), _headers(), timeout)
     except NoResponder:
@@ -81,7 +81,7 @@ async def try_(nc: Client, text: str, article: Article | None, timeout: float) -
 async def answer(nc: Client, prompt: RecipePrompt, timeout: float) -> ChatCompletion:
     """The model's answer, as a chat: no article, no analysis and no cache knows of it."""
     request = msgspec.structs.replace(prompt.request, model=prompt.model)
-    subject = subjects.chat_model(prompt.model)
+    subject = subjects.of_model(subjects.CHAT, prompt.model)
     return decode(ChatCompletion, _good(await ask(nc, subject, encode(request), _headers(), timeout)))
 
 

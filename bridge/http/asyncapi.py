@@ -19,13 +19,14 @@ from schemas.completion import ChatChunk, ChatCompletion
 from schemas.errors import ErrorBody
 from schemas.presence import Presence
 from schemas.recipes import RecipePrompt, RecipeTrial
+from schemas.text import TextCompletion, TextRequest
 
 _Json = dict[str, Any]
 
 _REF = "#/components/schemas/{name}"
-_ABOUT = """What crosses NATS: chat by request/reply, articles and what becomes of them on JetStream. Operations \
-are the worker's. nats.conf has the users; each has an inbox prefix of its own, `_INBOX.<user>`, and only inboxes \
-are answered."""
+_ABOUT = """What crosses NATS: chat and completions by request/reply, articles and what becomes of them on JetStream. \
+Operations are the worker's. nats.conf has the users; each has an inbox prefix of its own, `_INBOX.<user>`, and only \
+inboxes are answered."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ _FAILED = {
 }
 _FINISH = {subjects.FINISH: "Why the answer ended: `stop`, `length` or `tool_calls`."}
 _SEQ = {subjects.SEQ: "1, 2, 3, ...: a gap is an error."}
+_CHUNK = _SEQ | {subjects.KEEP_ALIVE: "`true` where it says nothing but that the model is at work."}
 _LETTER = {
     name: f"Percent-encoded; `{field}` of a dead letter." for field, name in DeadLetter.header_names().items()
 }
@@ -67,8 +69,11 @@ _LETTER = {
 MESSAGES = {
     "chatRequest": Message(ChatRequest, _ASKED, "The body of OpenAI's `POST /v1/chat/completions`."),
     "chatCompletion": Message(ChatCompletion, _ID | _FINISH, "The whole answer."),
-    "chatChunk": Message(ChatChunk, _ID | _SEQ, "A part of a streamed answer."),
-    "chatEnd": Message(None, _ID | _SEQ | _FINISH | _FAILED, "Empty: the end of a streamed answer, good or bad."),
+    "chatChunk": Message(ChatChunk, _ID | _CHUNK, "A part of a streamed answer."),
+    "textRequest": Message(TextRequest, _ASKED, "The body of OpenAI's `POST /v1/completions`."),
+    "textCompletion": Message(TextCompletion, _ID | _FINISH, "The whole answer."),
+    "textChunk": Message(TextCompletion, _ID | _CHUNK, "A part of a streamed answer."),
+    "end": Message(None, _ID | _SEQ | _FINISH | _FAILED, "Empty: the end of a streamed answer, good or bad."),
     "error": Message(ErrorBody, _ID | _FAILED, "OpenAI's error object."),
     "recipeTrial": Message(RecipeTrial, {}, "A recipe to be checked, and maybe an article for it."),
     "recipePrompt": Message(RecipePrompt, _ID, "What the recipe asks of its model."),
@@ -78,12 +83,17 @@ MESSAGES = {
     "deadLetter": Message(Article, _LETTER, "The original bytes, whatever they are; why it is dead is in the headers."),
     "presence": Message(Presence, {}, "Renewed every few seconds."),
 }  # fmt: skip
-_REPLIES = ("chatCompletion", "chatChunk", "chatEnd", "error")
+_ENDS = ("end", "error")
+_CHAT = ("chatCompletion", "chatChunk", *_ENDS)
+_TEXT = ("textCompletion", "textChunk", *_ENDS)
 _TRIED = ("recipePrompt", "error")
+_BY_ANY, _BY_SOME = "By any worker, as a queue group.", "By the workers of one model."
 CHANNELS = {
-    "chat": Channel(subjects.CHAT, "By any worker, as a queue group.", "receive", ("chatRequest",), _REPLIES),
-    "chatOfModel": Channel(
-        f"{subjects.CHAT}.{{model}}", "By the workers of one model.", "receive", ("chatRequest",), _REPLIES
+    "chat": Channel(subjects.CHAT, _BY_ANY, "receive", ("chatRequest",), _CHAT),
+    "chatOfModel": Channel(f"{subjects.CHAT}.{{model}}", _BY_SOME, "receive", ("chatRequest",), _CHAT),
+    "completions": Channel(subjects.COMPLETIONS, _BY_ANY, "receive", ("textRequest",), _TEXT),
+    "completionsOfModel": Channel(
+        f"{subjects.COMPLETIONS}.{{model}}", _BY_SOME, "receive", ("textRequest",), _TEXT
     ),
     "recipe": Channel(subjects.RECIPE, "Checked by any worker.", "receive", ("recipeTrial",), _TRIED),
     "recipeOfModel": Channel(
@@ -140,7 +150,11 @@ def _channel(one: Channel) -> _Json:
 
 def _inbox() -> _Json:
     about = "The reply subject of a request, below the asker's inbox prefix."
-    return {"address": None, "description": about, "messages": _messages(dict.fromkeys((*_REPLIES, *_TRIED)))}
+    return {
+        "address": None,
+        "description": about,
+        "messages": _messages(dict.fromkeys((*_CHAT, *_TEXT, *_TRIED))),
+    }
 
 
 def _messages(names: Iterable[str]) -> _Json:

@@ -24,6 +24,7 @@ from schemas.errors import (
 )
 from schemas.responses.request import ResponseRequest
 from schemas.responses.response import DeletedResponse, Response
+from schemas.text import TextCompletion, TextRequest
 
 _WORKER = {
     "worker": "mac-4711-1795396962", "version": "0.1.0", "pid": 4711, "host": "mac",
@@ -57,6 +58,20 @@ _STREAMED = (
     'data: {"id":"chatcmpl-1","created":1795383095,"model":"smollm2-135m-instruct",'
     '"choices":[{"index":0,"delta":{"content":"Paris"},"finish_reason":null,"logprobs":null}],'
     '"object":"chat.completion.chunk"}\n\ndata: [DONE]\n\n'
+)
+_TEXT_ASKED = {"prompt": "The capital of France is", "max_tokens": 4, "temperature": 0}
+_TEXT_ANSWERED = {
+    "id": "cmpl-2kiYFCelSSwaFWon5YXjZx",
+    "created": 1795383095,
+    "model": "smollm2-135m-instruct",
+    "choices": [{"index": 0, "text": " Paris.", "finish_reason": "stop", "logprobs": None}],
+    "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+    "object": "text_completion",
+}
+_TEXT_STREAMED = (
+    'data: {"id":"cmpl-1","created":1795383095,"model":"smollm2-135m-instruct",'
+    '"choices":[{"index":0,"text":" Paris","finish_reason":null,"logprobs":null}],'
+    '"object":"text_completion"}\n\ndata: [DONE]\n\n'
 )
 _RESPONSE = {
     "id": "resp_0b9a3f2c6d0e4f5f8f1d2c3b4a596877",
@@ -102,7 +117,7 @@ _INFERENCE_ERRORS = (
     Unavailable,
     DeadlineExceeded,
 )
-_CHAT_HEADERS = (
+_INFERENCE_HEADERS = (
     Parameter(
         "Traceparent",
         "header",
@@ -142,7 +157,25 @@ ENDPOINTS = (
             ),
         ),
         errors=_INFERENCE_ERRORS,
-        parameters=_CHAT_HEADERS,
+        parameters=_INFERENCE_HEADERS,
+    ),
+    Endpoint(
+        "post",
+        "/v1/completions",
+        "A raw prompt goes on, whole or streamed",
+        takes=Content(TextRequest, _TEXT_ASKED),
+        gives=(
+            Content(TextCompletion, _TEXT_ANSWERED),
+            Content(
+                str,
+                _TEXT_STREAMED,
+                "text/event-stream",
+                "With `stream: true`: a `TextCompletion` after each `data: `, ended by `data: [DONE]` or an "
+                "`ErrorBody`.",
+            ),
+        ),
+        errors=_INFERENCE_ERRORS,
+        parameters=_INFERENCE_HEADERS,
     ),
     Endpoint(
         "post",
@@ -162,7 +195,7 @@ ENDPOINTS = (
             ),
         ),
         errors=_INFERENCE_ERRORS,
-        parameters=_CHAT_HEADERS,
+        parameters=_INFERENCE_HEADERS,
     ),
     Endpoint(
         "get",

@@ -16,12 +16,12 @@ from schemas.errors import BadRequest, LlmError, NotFound, Unavailable
 _MAX_MODEL = 256
 
 
-async def whole(request: web.Request, model: str | None, payload: bytes) -> chat.Reply:
-    """The answer in one piece, or the worker's refusal."""
-    async with _begun(request, model, payload) as subject:
+async def whole(request: web.Request, subject: str, model: str | None, payload: bytes) -> chat.Reply:
+    """The answer of who listens on `subject` in one piece, or the worker's refusal."""
+    async with _begun(request, subject, model, payload) as place:
         headers = request[CALL].headers()
         reply = await chat.ask(
-            request.app[NATS], subject, payload, headers, request.app[SETTINGS].request_timeout
+            request.app[NATS], place, payload, headers, request.app[SETTINGS].request_timeout
         )
     _pay(request, reply)
     return reply
@@ -29,15 +29,15 @@ async def whole(request: web.Request, model: str | None, payload: bytes) -> chat
 
 @contextlib.asynccontextmanager
 async def streamed(
-    request: web.Request, model: str | None, payload: bytes
+    request: web.Request, subject: str, model: str | None, payload: bytes
 ) -> AsyncIterator[tuple[chat.Reply | None, chat.Reader]]:
     """The first chunk, or the refusal that comes alone in its place, and the reader of the others."""
     settings = request.app[SETTINGS]
     async with (
-        _begun(request, model, payload) as subject,
+        _begun(request, subject, model, payload) as place,
         chat.stream(
             request.app[NATS],
-            subject,
+            place,
             payload,
             request[CALL].headers(),
             first=settings.request_timeout,
@@ -65,12 +65,12 @@ def check_count(number: int, limit: int, field: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _begun(request: web.Request, model: str | None, payload: bytes) -> AsyncIterator[str]:
-    """The subject to ask on."""
+async def _begun(request: web.Request, subject: str, model: str | None, payload: bytes) -> AsyncIterator[str]:
+    """The subject to ask on, that of the model where there is one."""
     request[CALL].model = model and model[:_MAX_MODEL]
     request[CALL].pay(_guess(payload))
     try:
-        yield _subject(model)
+        yield _place(subject, model)
     except chat.NoResponder:
         request[CALL].pay(0)
         raise await _why_nobody(request.app[NATS], model) from None
@@ -89,12 +89,12 @@ def _pay(request: web.Request, reply: chat.Reply) -> None:
         request[CALL].pay(reply.tokens)
 
 
-def _subject(model: str | None) -> str:
+def _place(subject: str, model: str | None) -> str:
     if not model:
-        return subjects.CHAT
+        return subject
     if len(model) > _MAX_MODEL:
         raise _no_model(model[:_MAX_MODEL] + "…")
-    return subjects.chat_model(model)
+    return subjects.of_model(subject, model)
 
 
 async def _why_nobody(nc: Client, model: str | None) -> LlmError:

@@ -17,6 +17,7 @@ from bridge.http.context import CALL, NATS, SETTINGS
 from bridge.keys import Scope
 from bridge.responses import answered, asked, faults
 from bridge.responses.stream import Stream
+from schemas import subjects
 from schemas.codec import decode, encode
 from schemas.completion import ChatChunk, ChatCompletion
 from schemas.errors import BadRequest, ErrorBody, LlmError, NotFound
@@ -26,8 +27,6 @@ from schemas.responses.request import ResponseRequest, decode_request
 from schemas.responses.response import DeletedResponse, KeptResponse, Response
 
 _ID = re.compile(r"resp_[0-9a-f]{32}")
-# Something for readers and proxies that lose patience with a silent connection.
-_SIGN_OF_LIFE = b": the model is busy\n\n"
 
 
 @needs(Scope.CHAT)
@@ -41,13 +40,13 @@ async def create(request: web.Request) -> web.StreamResponse:
         shelf.check(KeptResponse(begun, items))  # now, not when the answer is there
     payload = encode(told)
     if not wanted.stream:
-        reply = await inference.whole(request, wanted.model, payload)
+        reply = await inference.whole(request, subjects.CHAT, wanted.model, payload)
         if not reply.ok:
             return _refusal(reply)
         found = answered.whole(begun, decode(ChatCompletion, reply.body), _now())
         await _keep(request, found, items)
         return errors.json(encode(found))
-    async with inference.streamed(request, wanted.model, payload) as (first, rest):
+    async with inference.streamed(request, subjects.CHAT, wanted.model, payload) as (first, rest):
         if first is not None and not first.ok:
             return _refusal(first)
         return await sse.send(request, _frames(request, Stream(begun), items, first, rest))
@@ -130,7 +129,7 @@ async def _frames(
 
 def _framed(found: Iterable[events.Event]) -> bytes:
     frames = [b"event: %b\ndata: %b\n\n" % (events.name(event).encode(), encode(event)) for event in found]
-    return b"".join(frames) or _SIGN_OF_LIFE
+    return b"".join(frames) or sse.SIGN_OF_LIFE
 
 
 def _refusal(reply: chat.Reply) -> web.Response:

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from bridge.client import Client
-from bridge.http import asyncapi, auth, chat, headers, health, models, openapi, responses, status, work
+from bridge.http import asyncapi, auth, completions, headers, health, models, openapi, responses, status, work
 from bridge.http.context import ACTIVE, GUARD, METERS, NATS, SETTINGS, STOPPING
 from bridge.http.errors import errors, say_when_closing
 from bridge.http.limits import Meters
@@ -31,7 +31,8 @@ def build(settings: Settings, nc: Client) -> web.Application:
     app.on_response_prepare.append(say_when_closing)
     app.add_routes(
         [
-            web.post("/v1/chat/completions", chat.completions),
+            web.post("/v1/chat/completions", completions.chat),
+            web.post("/v1/completions", completions.text),
             web.post("/v1/responses", responses.create),
             web.get("/v1/responses/{id}", responses.retrieve),
             web.delete("/v1/responses/{id}", responses.delete),

@@ -18,6 +18,10 @@ HEADERS = {
 }
 
 
+# For readers and proxies that lose patience with a silent connection; no client sees a comment.
+SIGN_OF_LIFE = b": the model is busy\n\n"
+
+
 async def send(request: web.Request, frames: AsyncIterator[bytes]) -> web.StreamResponse:
     """Answer with the frames."""
     response = web.StreamResponse(headers=HEADERS)

@@ -15,7 +15,7 @@ from schemas.codec import encode
 from schemas.errors import Unavailable
 from schemas.presence import Presence
 
-_LINKS = ["/v1/chat/completions", "/v1/responses", "/v1/models", "/analyses", "/dead"]
+_LINKS = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/models", "/analyses", "/dead"]
 _LINKS += ["/healthz", "/readyz", "/openapi.json", "/asyncapi.json"]
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>nats-mlx</title>

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.responses import conversation
-from schemas.chat import (
-    ChatRequest,
-    JsonObjectFormat,
-    JsonSchema,
-    JsonSchemaFormat,
-    StreamOptions,
-    TextFormat,
-)
+from schemas.chat import ChatRequest, JsonObjectFormat, JsonSchema, JsonSchemaFormat, TextFormat
 from schemas.errors import BadRequest
+from schemas.generation import StreamOptions
 from schemas.messages import Message, SystemMessage
 from schemas.responses.items import InputItem
 from schemas.responses.request import ChosenTool, FunctionTool, ReasoningConfig, ResponseRequest, TextConfig

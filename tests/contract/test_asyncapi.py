@@ -63,7 +63,9 @@ def test_each_message_is_sent_somewhere() -> None:
 
 def test_each_header_of_the_contract_is_told() -> None:
     told = {name for message in MESSAGES.values() for name in message.headers}
-    names = "REQUEST_ID DEADLINE SEQ FINISH REPLACE TRACEPARENT ERROR ERROR_CODE RETRY_AFTER".split()
+    names = (
+        "REQUEST_ID DEADLINE SEQ KEEP_ALIVE FINISH REPLACE TRACEPARENT ERROR ERROR_CODE RETRY_AFTER".split()
+    )
     assert told == {getattr(subjects, name) for name in names} | set(DeadLetter.header_names().values())
 
 
@@ -72,6 +74,7 @@ def test_each_subject_of_the_contract_is_told() -> None:
     assert {
         subjects.CHAT,
         subjects.RECIPE,
+        subjects.COMPLETIONS,
         subjects.cancel("{request}"),
         subjects.dead("{stream}", "{recipe}", "{id}"),
     } <= addresses

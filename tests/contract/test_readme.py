@@ -10,6 +10,7 @@ from schemas.chat import REFUSED, ChatRequest
 from schemas.responses.request import REFUSED as REFUSED_OF_RESPONSES
 from schemas.responses.request import ResponseRequest
 from schemas.runtime.settings import ProcessSettings
+from schemas.text import TextRequest
 from tests.contract.test_schema_drift import ONLY_OFF, WITHOUT_EFFECT
 from worker.settings import Settings as WorkerSettings
 
@@ -50,7 +51,13 @@ def test_every_field_of_a_response_is_listed() -> None:
         for name in ResponseRequest.__struct_fields__
     }
     refused = dict.fromkeys(REFUSED_OF_RESPONSES, "refused")
-    assert verdicts("#### Responses", "### As an operator") == expected | refused
+    assert verdicts("#### Responses", "#### Completions") == expected | refused
+
+
+def test_every_field_of_a_completion_is_listed() -> None:
+    other = dict.fromkeys(("echo", "suffix", "best_of"), "only off") | {"user": "no effect"}
+    expected = {name: other.get(name, "yes") for name in TextRequest.__struct_fields__}
+    assert verdicts("#### Completions", "### As an operator") == expected
 
 
 def variables() -> list[str]:

@@ -33,12 +33,16 @@ from schemas.messages import (
     UserMessage,
 )
 from schemas.presence import Presence
+from schemas.text import TextChoice, TextCompletion, TextLogprobs, TextRequest
 from schemas.tools import FunctionCall, FunctionDefinition, NamedChoice, Tool, ToolCall
 
+GENERATION = (
+    "model temperature top_p top_k min_p seed presence_penalty frequency_penalty repetition_penalty "
+    "logit_bias max_tokens stop n stream stream_options"
+).split()
 EFFECTIVE = (
-    "messages model temperature top_p top_k min_p seed presence_penalty frequency_penalty repetition_penalty "
-    "logit_bias max_tokens max_completion_tokens stop n logprobs top_logprobs response_format tools tool_choice "
-    "parallel_tool_calls reasoning_effort chat_template_kwargs stream stream_options"
+    "messages max_completion_tokens logprobs top_logprobs response_format tools tool_choice "
+    "parallel_tool_calls reasoning_effort chat_template_kwargs"
 ).split()
 ONLY_OFF = ["modalities"]
 ASSISTANT = "role content name refusal reasoning_content tool_calls annotations audio function_call"
@@ -58,9 +62,21 @@ def fields(kind: type) -> list[str]:
 
 
 def test_a_chat_request() -> None:
-    assert fields(ChatRequest) == EFFECTIVE + ONLY_OFF + WITHOUT_EFFECT
+    assert fields(ChatRequest) == [*GENERATION, "user", *EFFECTIVE, *ONLY_OFF, *WITHOUT_EFFECT[1:]]
     assert schema(ChatRequest)["required"] == ["messages"]
     assert schema(ChatRequest)["additionalProperties"] is False
+
+
+def test_a_text_request() -> None:
+    assert fields(TextRequest) == [*GENERATION, "user", "prompt", "logprobs", "echo", "suffix", "best_of"]
+    assert schema(TextRequest)["required"] == ["prompt"]
+    assert schema(TextRequest)["additionalProperties"] is False
+
+
+def test_every_field_of_openais_completions_is_known() -> None:
+    from openai.types.completion_create_params import CompletionCreateParamsBase
+
+    assert set(CompletionCreateParamsBase.__annotations__) <= set(fields(TextRequest))
 
 
 def test_every_field_of_openai_is_either_taken_or_refused_with_a_sentence() -> None:
@@ -105,6 +121,8 @@ def test_the_parts_of_a_request(kind: type, names: str) -> None:
         (Choice, "index message finish_reason logprobs"),
         (ReplyMessage, "content role refusal reasoning_content tool_calls"),
         (ChoiceLogprobs, "content refusal"),
+        (TextChoice, "index text finish_reason logprobs"),
+        (TextLogprobs, "text_offset tokens token_logprobs top_logprobs"),
         (TokenLogprob, "token logprob bytes top_logprobs"),
         (TopLogprob, "token logprob bytes"),
         (ChunkChoice, "index delta finish_reason logprobs"),
@@ -130,6 +148,7 @@ def test_how_an_answer_can_end() -> None:
 def test_replies() -> None:
     assert fields(ChatCompletion) == ["id", "created", "model", "choices", "usage", "object"]
     assert fields(ChatChunk) == ["id", "created", "model", "choices", "object", "usage"]
+    assert fields(TextCompletion) == ["id", "created", "model", "choices", "object", "usage"]
     assert fields(ErrorBody) == ["error"]
 
 

@@ -160,9 +160,9 @@ async def test_the_service_shows_itself(house: House) -> None:
     info = json.loads((await nc.request("$SRV.INFO.llm", b"")).data)
     assert info["description"]
     assert {endpoint["subject"] for endpoint in info["endpoints"]} == {
-        "llm.v1.chat",
-        "llm.v1.chat.starter",
-        "llm.v1.chat.smollm2-135m-instruct",
+        f"llm.v1.{what}{model}"
+        for what in ("chat", "completions", "recipe")
+        for model in ("", ".starter", ".smollm2-135m-instruct")
     }
     schema = json.loads(info["endpoints"][0]["metadata"]["request_schema"])
     assert "messages" in json.dumps(schema)

@@ -19,13 +19,14 @@ with atheris.instrument_imports(include=["schemas"]):
     from schemas.presence import Presence
     from schemas.responses.request import decode_request as decode_response_request
     from schemas.responses.response import KeptResponse
+    from schemas.text import TextCompletion, decode_text_request
 
-KINDS = (Analysis, CachedAnswer, ChatChunk, ChatCompletion, ErrorBody, KeptResponse, Presence)
+KINDS = (Analysis, CachedAnswer, ChatChunk, ChatCompletion, ErrorBody, KeptResponse, Presence, TextCompletion)
 
 
 def one(data: bytes) -> None:
     """One input for all of them: what is junk to one is nearly right for another."""
-    for decoder in (decode_request, decode_article, decode_response_request):
+    for decoder in (decode_request, decode_article, decode_response_request, decode_text_request):
         _round(decoder, data)
     for kind in KINDS:
         _round(lambda payload, kind=kind: decode(kind, payload), data)

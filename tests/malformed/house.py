@@ -21,7 +21,7 @@ from bridge.up.programs import find_conf, find_server
 _START = 120.0
 # What a process says of its own faults, whatever the answer was.
 _FAULTS = {
-    "chat_failed",
+    "inference_failed",
     "article_failed",
     "answer_not_sent",
     "unexpected_error",

@@ -136,7 +136,7 @@ class Thrower:
         self.tally.note("raw http", outcome, sent)
 
     async def _chat(self, number: int, random: Random) -> None:
-        subject = random.choice([subjects.CHAT] * 3 + [subjects.chat_model("starter")])
+        subject = random.choice([subjects.CHAT] * 3 + [subjects.of_model(subjects.CHAT, "starter")])
         body = wrong.request(random)
         inbox = await self._inbox()
         outcome: int | str = "refused by the server"

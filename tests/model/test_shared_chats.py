@@ -21,7 +21,7 @@ from tests.broker.cli.conftest import Server, server
 from tests.model.conftest import Asker
 from worker.settings import Settings
 from worker.transport import topology
-from worker.transport.chat import Chat
+from worker.transport.inference import Inference
 from worker.transport.micro import Service
 from worker.transport.results import Results
 from worker.transport.runs import Runs
@@ -89,7 +89,7 @@ class Desk:
     """A chat service with the real engine behind it, and a caller in front."""
 
     ask: Asker
-    chat: Chat
+    inference: Inference
     runs: Runs
     nc: Client
     ids: Any = field(default_factory=lambda: map("r-{}".format, itertools.count(1)))
@@ -120,16 +120,16 @@ async def opened(server: Server, ask: Asker, keep: bool = False) -> AsyncIterato
     results = Results(worker.jetstream())
     await results.start()
     runs = Runs(ask.engine, results if keep else None)
-    chat = Chat(worker, ask.engine, runs, Settings.load(abandon_grace=0))
-    service = Service(worker, subjects.SERVICE, "1.0.0", "test", {}, chat.endpoints())
-    for part in (chat, service):
+    inference = Inference(worker, ask.engine, runs, Settings.load(abandon_grace=0))
+    service = Service(worker, subjects.SERVICE, "1.0.0", "test", {}, inference.endpoints())
+    for part in (inference, service):
         await part.start()
     await asyncio.sleep(0)  # else the flush could overtake the subscriptions
     await worker.flush()
-    yield Desk(ask, chat, runs, publisher)
+    yield Desk(ask, inference, runs, publisher)
     await service.close_endpoints()
     await service.stop(5)
-    await chat.stop()
+    await inference.stop()
     await publisher.close()
     await worker.close()
     assert server.denied == []
@@ -184,7 +184,7 @@ async def test_one_that_leaves_takes_nothing_along(desk: Desk, how: str) -> None
             await first.cancel()
         if how == "gone":
             await first.inbox.unsubscribe()
-        while len(desk.chat._exchanges) == 2:
+        while len(desk.inference._exchanges) == 2:
             await second.next()
         if how != "gone":
             await first.end()

@@ -95,7 +95,7 @@ class Batch:
             tally,
             choice,
             Draw(work.sampling, work.prompt, choice),
-            Transcript(model.tokenizer.detokenizer, work.form, choice),
+            Transcript(model.detokenizer(work.form), work.form, choice),
             model.grammars.guide(work.grammar, work.grammar_of) if work.grammar else None,
             model.eos,
         )

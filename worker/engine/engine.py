@@ -13,7 +13,6 @@ from functools import partial
 
 import mlx.core as mx
 
-from schemas.chat import ChatRequest
 from schemas.errors import EngineFailed, LlmError, Unavailable
 from schemas.runtime import log as logs
 from worker.engine.batch import Batch
@@ -23,7 +22,7 @@ from worker.engine.residents import Residents
 from worker.engine.run import Counters, Run
 from worker.engine.shape import Shape
 from worker.engine.watchdog import Watchdog
-from worker.jobs import Done, Event, Failed, Job, Prepared
+from worker.jobs import Done, Event, Failed, Job, Prepared, Request
 from worker.scheduler import Scheduler
 
 log = logs.get("worker.engine")
@@ -71,11 +70,11 @@ class Engine:
         await self._ready
         self._watchdog.start()
 
-    async def head(self, first: ChatRequest, second: ChatRequest) -> list[int]:
+    async def head(self, first: Request, second: Request) -> list[int]:
         """The tokens with which the prompts of both requests, for the same model, begin."""
         return await self._loop.run_in_executor(self._helper, self._models.head, first, second)
 
-    async def prepare(self, request: ChatRequest, head: Sequence[int] = ()) -> Prepared:
+    async def prepare(self, request: Request, head: Sequence[int] = ()) -> Prepared:
         """Tokenise and check away from both the loop and the engine.
 
         Raises BadRequest, NotFound for a model that nobody configured, Unavailable for one that does not load.

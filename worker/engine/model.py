@@ -10,14 +10,16 @@ from typing import Any
 import transformers
 from mlx_lm.utils import load_config, load_tokenizer
 
-from schemas.chat import ChatRequest
 from schemas.errors import BadRequest, ContextLengthExceeded
+from schemas.text import TextRequest
+from worker.engine import raw
 from worker.engine.catalog import Entry
 from worker.engine.grammar import Grammars
 from worker.engine.kv import KvCost
 from worker.engine.prefix import common
-from worker.engine.prompt import PromptTemplate
-from worker.jobs import Prepared, Sampling
+from worker.engine.prompt import PromptTemplate, Rendered
+from worker.engine.text import Detokenizer
+from worker.jobs import AnswerForm, Prepared, Request, Sampling
 
 # Its hints about lengths go to stderr as plain text, between our lines; the lengths are checked here.
 transformers.logging.set_verbosity_error()
@@ -49,17 +51,18 @@ class Model:
         self._limits = limits
         self._recommended = _recommended(entry.folder)
         self._template = PromptTemplate(self.tokenizer)
+        self._something: list[int] = self.tokenizer.encode("a", add_special_tokens=False)
 
-    def head(self, first: ChatRequest, second: ChatRequest) -> list[int]:
+    def head(self, first: Request, second: Request) -> list[int]:
         """The tokens with which the prompts of both requests begin."""
-        return common(self._template.render(first).tokens, self._template.render(second).tokens)
+        return common(self._rendered(first).tokens, self._rendered(second).tokens)
 
-    def prepare(self, request: ChatRequest, head: Sequence[int] = ()) -> Prepared:
+    def prepare(self, request: Request, head: Sequence[int] = ()) -> Prepared:
         """Tokenise and check a request; `head` is what its prompt probably shares with others.
 
         Raises BadRequest naming the field, also ContextLengthExceeded.
         """
-        rendered = self._template.render(request)
+        rendered = self._rendered(request)
         prompt, grammar = rendered.tokens, rendered.grammar
         work = Prepared(
             model=self.name,
@@ -69,7 +72,7 @@ class Model:
             form=rendered.form,
             grammar=grammar,
             # Each tool's schema has been compiled alone by now, so that its own error names it.
-            grammar_of="tools" if request.response_format is None else "response_format",
+            grammar_of=request.grammar_of,
             choices=self._choices(request),
             alternatives=request.alternatives,
             # A token of its own has to be left, or there would be nothing to compute.
@@ -90,7 +93,21 @@ class Model:
                 param="max_tokens",
             )
 
-    def _choices(self, request: ChatRequest) -> int:
+    def detokenizer(self, form: AnswerForm) -> Detokenizer:
+        """For one answer. mlx_lm's drop a blank at the beginning of all text: what goes on is not there."""
+        found: Detokenizer = self.tokenizer.detokenizer
+        if form.goes_on:
+            for token in self._something:
+                found.add_token(token)
+            _ = found.last_segment
+        return found
+
+    def _rendered(self, request: Request) -> Rendered:
+        if isinstance(request, TextRequest):
+            return raw.render(self.tokenizer, self.vocabulary, request)
+        return self._template.render(request)
+
+    def _choices(self, request: Request) -> int:
         wanted = request.n or 1
         if wanted > self._limits.rows:
             raise BadRequest(
@@ -100,24 +117,24 @@ class Model:
             )
         return wanted
 
-    def _max_tokens(self, prompt_tokens: int, request: ChatRequest) -> int:
+    def _max_tokens(self, prompt_tokens: int, request: Request) -> int:
         room = self.context - prompt_tokens
         asked = request.limit
         if room < 1:
             raise ContextLengthExceeded(
-                f"This model's context is {self.context} tokens; the messages need {prompt_tokens}"
-                " and leave none for the answer.",
-                param="messages",
+                f"This model's context is {self.context} tokens; the prompt needs {prompt_tokens}"
+                " and leaves none for the answer.",
+                param=request.asks_in,
             )
         if asked is not None and asked > room:
             raise ContextLengthExceeded(
-                f"This model's context is {self.context} tokens; the messages need {prompt_tokens},"
+                f"This model's context is {self.context} tokens; the prompt needs {prompt_tokens},"
                 f" so that at most {room} are left for the answer, and {asked} were asked for.",
                 param=request.limit_name,
             )
-        return asked or min(room, self._limits.default_max_tokens)
+        return asked or min(room, request.usual_limit or self._limits.default_max_tokens)
 
-    def _sampling(self, request: ChatRequest) -> Sampling:
+    def _sampling(self, request: Request) -> Sampling:
         names = [name for name in Sampling.__dataclass_fields__ if name != "logit_bias"]
         asked = {name: getattr(request, name) for name in names if getattr(request, name) is not None}
         bias = tuple(self._bias(request.logit_bias or {}))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from schemas.chat import ChatRequest
 from schemas.errors import LlmError, Unavailable
 from schemas.runtime import log as logs
 from worker.engine.catalog import Catalog, Entry
 from worker.engine.model import Limits, Model
 from worker.engine.shape import Shape
 from worker.engine.subset import unsupported
-from worker.jobs import Prepared
+from worker.jobs import Prepared, Request
 
 log = logs.get("worker.models")
 
@@ -25,11 +24,11 @@ class Models:
         self._limits = Limits(shape.rows, shape.kv_bytes, shape.default_max_tokens)
         self._open: dict[str, Model] = {}
 
-    def head(self, first: ChatRequest, second: ChatRequest) -> list[int]:
+    def head(self, first: Request, second: Request) -> list[int]:
         with _panics_refused(first):
             return self.find(first.model).head(first, second)
 
-    def prepare(self, request: ChatRequest, head: Sequence[int] = ()) -> Prepared:
+    def prepare(self, request: Request, head: Sequence[int] = ()) -> Prepared:
         """Raises BadRequest, NotFound, Unavailable."""
         with _panics_refused(request):
             return self.find(request.model).prepare(request, head)
@@ -56,7 +55,7 @@ class Models:
 
 
 @contextlib.contextmanager
-def _panics_refused(request: ChatRequest) -> Iterator[None]:
+def _panics_refused(request: Request) -> Iterator[None]:
     """The grammars' compiler is Rust: where it panics, no `Exception` comes, and nobody would ever be answered."""
     try:
         yield
@@ -64,8 +63,7 @@ def _panics_refused(request: ChatRequest) -> Iterator[None]:
         raise
     except BaseException as panic:
         log.error("grammar_compiler_panicked", error=str(panic))
-        param = "tools" if request.response_format is None else "response_format"
-        raise unsupported("its compiler cannot read it.", param) from None
+        raise unsupported("its compiler cannot read it.", request.grammar_of) from None
 
 
 def broken(entry: Entry, error: Exception) -> Unavailable:

@@ -26,7 +26,7 @@ class Rendered:
 
     tokens: list[int]
     form: AnswerForm
-    grammar: str | None
+    grammar: str | None = None
 
 
 class PromptTemplate:

@@ -1,13 +1,15 @@
-"""What a job's events add up to: the choices of a whole answer, or the pieces of a streamed one. Pure."""
+"""The style of a chat: the choices of a whole answer, or the deltas of a streamed one. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from schemas.completion import (
+    ChatChunk,
+    ChatCompletion,
     Choice,
     ChoiceLogprobs,
     ChunkChoice,
@@ -17,9 +19,11 @@ from schemas.completion import (
     ReplyMessage,
     TokenLogprob,
     ToolCallDelta,
+    Usage,
 )
 from schemas.tools import FunctionCall, ToolCall
 from worker.jobs import Arguments, Call, Ended, Piece, Text, Thought
+from worker.transport.style import Head
 
 
 @dataclass(slots=True)
@@ -81,12 +85,10 @@ class Assembly:
 
 
 def opening(index: int) -> ChunkChoice:
-    """The first piece of each choice, before anything of it is computed."""
     return ChunkChoice(index, Delta(role="assistant", content=""))
 
 
 def nothing(index: int) -> ChunkChoice:
-    """A sign of life."""
     return ChunkChoice(index, Delta())
 
 
@@ -110,3 +112,22 @@ def piece(event: Piece | Ended) -> ChunkChoice:
 def _logprobs(found: Iterable[TokenLogprob]) -> ChoiceLogprobs | None:
     tokens = list(found)
     return ChoiceLogprobs(tokens) if tokens else None
+
+
+class ChatStyle(Assembly):
+    """OpenAI's chat completions."""
+
+    def whole(self, head: Head, usage: Usage) -> ChatCompletion:
+        return ChatCompletion(head.id, head.created, head.model, self.choices(), usage)
+
+    def opening(self, choice: int) -> ChunkChoice:
+        return opening(choice)
+
+    def nothing(self, choice: int) -> ChunkChoice:
+        return nothing(choice)
+
+    def part(self, event: Piece | Ended) -> ChunkChoice:
+        return piece(event)
+
+    def chunk(self, head: Head, parts: list[ChunkChoice], usage: Usage | UnsetType | None) -> ChatChunk:
+        return ChatChunk(head.id, head.created, head.model, parts, usage=usage)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec import UNSET
 from nats.aio.client import Client
 
 from schemas import subjects, wire
 from schemas.codec import encode
-from schemas.completion import ChatChunk, ChatCompletion, ChunkChoice, Usage
+from schemas.completion import Usage
 from schemas.errors import LlmError, TooLarge
 from worker.jobs import Done, Ended, Piece, Prepared
-from worker.transport import assembly
-from worker.transport.assembly import Assembly
+from worker.transport.api import Api
+from worker.transport.style import Head, Style
+
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,6 @@ class Caller:
     nc: Client
     inbox: str
     request_id: str
-
-    @property
-    def answer_id(self) -> str:
-        return f"chatcmpl-{self.request_id}"
 
     async def fail(self, error: LlmError) -> None:
         await self.send(encode(error.body()), error_headers(error))
@@ -60,34 +59,33 @@ def _end_headers(done: Done) -> dict[str, str]:
     return {subjects.FINISH: done.finish, subjects.TOKENS: str(done.usage.total_tokens)}
 
 
+def _begun(caller: Caller, api: Api, works: Sequence[Prepared]) -> tuple[Head, Style]:
+    """One answer to all of these."""
+    first = works[0]
+    head = Head(f"{api.prefix}-{caller.request_id}", int(time.time()), first.model)
+    return head, api.style(sum(work.choices for work in works), first.alternatives is not None)
+
+
 class PlainReply:
     """The answer as one message."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, api: Api) -> None:
         self._caller = caller
-        self._model = ""
-        self._assembly = Assembly(0, logprobs=False)
+        self._api = api
 
-    async def open(self, work: Prepared) -> None:
+    async def open(self, works: Sequence[Prepared]) -> None:
         """Nothing to say before the answer is whole."""
-        self._model = work.model
-        self._assembly = Assembly(work.choices, work.alternatives is not None)
+        self._head, self._style = _begun(self._caller, self._api, works)
 
     async def keep_alive(self) -> None:
         """One message cannot be begun early."""
 
     async def add(self, event: Piece | Ended) -> None:
-        self._assembly.add(event)
+        self._style.add(event)
 
     async def done(self, done: Done) -> None:
-        completion = ChatCompletion(
-            id=self._caller.answer_id,
-            created=int(time.time()),
-            model=self._model,
-            choices=self._assembly.choices(),
-            usage=done.usage,
-        )
-        await self._caller.send(encode(completion), _end_headers(done))
+        answer = self._style.whole(self._head, done.usage)
+        await self._caller.send(encode(answer), _end_headers(done))
 
     async def fail(self, error: LlmError) -> None:
         await self._caller.fail(error)
@@ -99,31 +97,31 @@ class StreamReply:
     Each chunk has a reply subject below `watch`: the server answers there when the inbox is gone.
     """
 
-    def __init__(self, caller: Caller, watch: str, include_usage: bool) -> None:
+    def __init__(self, caller: Caller, api: Api, watch: str, include_usage: bool) -> None:
         self._caller = caller
+        self._api = api
         self._watch = watch
         self._include_usage = include_usage
-        self._created = int(time.time())
-        self._model = ""
         self._open: list[int] = []
         self._seq = 0
 
-    async def open(self, work: Prepared) -> None:
+    async def open(self, works: Sequence[Prepared]) -> None:
         """The first chunk of each choice, before anything is computed: every reader sees that the answer lives."""
-        self._model = work.model
-        self._open = list(range(work.choices))
+        self._head, self._style = _begun(self._caller, self._api, works)
+        self._open = list(range(sum(work.choices for work in works)))
         for choice in self._open:
-            await self._chunk([assembly.opening(choice)])
+            await self._chunk([self._style.opening(choice)])
 
     async def keep_alive(self) -> None:
         """Of a choice that still grows: one that has its finish reason is over for its reader."""
         if self._open:
-            await self._chunk([assembly.nothing(self._open[0])])
+            nothing = self._style.nothing(self._open[0])
+            await self._chunk([nothing], headers={subjects.KEEP_ALIVE: "true"})
 
     async def add(self, event: Piece | Ended) -> None:
         if isinstance(event, Ended):
             self._open.remove(event.choice)
-        await self._chunk([assembly.piece(event)])
+        await self._chunk([self._style.part(event)])
 
     async def done(self, done: Done) -> None:
         if self._include_usage:
@@ -135,13 +133,14 @@ class StreamReply:
         await self._caller.send(encode(error.body()), headers)
         await self._end(headers)
 
-    async def _chunk(self, choices: list[ChunkChoice], usage: Usage | None = None) -> None:
+    async def _chunk(
+        self, parts: list[Any], usage: Usage | None = None, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> None:
         # OpenAI: with include_usage every chunk has the field, null until the last.
-        found = usage if self._include_usage else UNSET
-        chunk = ChatChunk(self._caller.answer_id, self._created, self._model, choices, usage=found)
+        chunk = self._style.chunk(self._head, parts, usage if self._include_usage else UNSET)
         self._seq += 1
         reply = f"{self._watch}.{self._seq}"
-        await self._caller.send(encode(chunk), {subjects.SEQ: str(self._seq)}, reply)
+        await self._caller.send(encode(chunk), {subjects.SEQ: str(self._seq), **headers}, reply)
 
     async def _end(self, headers: dict[str, str]) -> None:
         """Numbered too: else the loss of the last chunks would not show."""

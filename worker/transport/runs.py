@@ -1,9 +1,9 @@
-"""A chat's answer, at the least cost: shared with one who asks the same now, known from before, or computed."""
+"""An answer to a request, at the least cost: shared with one who asks the same now, known from before, or computed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from worker.engine.engine import Engine
 from worker.engine.run import Run
 from worker.fingerprint import fingerprint
 from worker.jobs import Done, Durations, Ended, Event, Failed, Job, Prepared, Text
+from worker.joined import joined
 from worker.shared import Emit, SharedRuns
 from worker.transport.results import Results
 
@@ -24,6 +25,13 @@ class Runs:
         self._engine = engine
         self._results = results
         self._shared = SharedRuns()
+
+    @asynccontextmanager
+    async def run_all(self, jobs: Sequence[Job]) -> AsyncIterator[Run]:
+        """One answer made of these."""
+        async with AsyncExitStack() as stack:
+            runs = [await stack.enter_async_context(self.run(job)) for job in jobs]
+            yield await stack.enter_async_context(joined(runs))
 
     def run(self, job: Job) -> AbstractAsyncContextManager[Run]:
         """As the engine's own: leaving early cancels it, unless others read it, too."""

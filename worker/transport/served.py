@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from schemas import subjects
+from schemas.codec import encode
 from worker.engine.catalog import Entry
 from worker.transport.micro import Endpoint, Handler
+
+
+def schemas_of(**kinds: type[msgspec.Struct]) -> dict[str, str]:
+    """JSON Schemas as text: a micro service's metadata holds nothing else."""
+    return {f"{name}_schema": encode(msgspec.json.schema(kind)).decode() for name, kind in kinds.items()}
 
 
 def per_model(
@@ -23,6 +31,6 @@ def per_model(
         answer = handler(entry.name)
         for alias in entry.names:
             token = subjects.model_token(alias)
-            place = f"{subject}.{token}"
+            place = subjects.of_model(subject, alias)
             found[place] = Endpoint(f"{name}-{token}", place, answer, metadata)
     return list(found.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -15,7 +14,7 @@ from worker.engine.engine import Engine
 from worker.recipes import PROBES, parse
 from worker.transport.micro import Endpoint
 from worker.transport.replies import Caller, new_id
-from worker.transport.served import per_model
+from worker.transport.served import per_model, schemas_of
 
 log = logs.get("worker.trials")
 
@@ -28,8 +27,7 @@ class Trials:
         self._engine = engine
 
     def endpoints(self) -> list[Endpoint]:
-        kinds = {"request_schema": RecipeTrial, "response_schema": RecipePrompt}
-        metadata = {name: encode(msgspec.json.schema(kind)).decode() for name, kind in kinds.items()}
+        metadata = schemas_of(request=RecipeTrial, response=RecipePrompt)
         # The recipe itself says which model it is for: on any of the subjects the answer is the same.
         return per_model(self._engine.catalog, "recipe", subjects.RECIPE, lambda _: self._answer, metadata)
 

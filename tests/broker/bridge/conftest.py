@@ -95,8 +95,9 @@ class Script:
                 self.tasks.add(task)
 
         await self.nc.subscribe(subjects.CANCEL_ALL, cb=on_cancel)
-        await self.nc.subscribe(subjects.CHAT, queue="q", cb=on_request)
-        await self.nc.subscribe(subjects.chat_model(self.model), queue="q", cb=on_request)
+        for subject in (subjects.CHAT, subjects.COMPLETIONS):
+            await self.nc.subscribe(subject, queue="q", cb=on_request)
+            await self.nc.subscribe(subjects.of_model(subject, self.model), queue="q", cb=on_request)
         await self._flush()
 
     async def present(self, name: str = "mac-1", model: str = model) -> None:

@@ -12,15 +12,14 @@ from typing import Any, cast
 from bridge import app
 from bridge.client.connection import connect
 from bridge.settings import Settings
-from schemas.chat import ChatRequest
 from schemas.completion import Usage
 from worker.engine.catalog import Catalog, Entry
 from worker.engine.engine import Engine
 from worker.engine.run import Counters, Run
-from worker.jobs import Done, Durations, Ended, Job, Prepared, Sampling, Text
+from worker.jobs import Done, Durations, Ended, Job, Prepared, Request, Sampling, Text
 from worker.settings import Settings as WorkerSettings
 from worker.transport import topology
-from worker.transport.chat import Chat
+from worker.transport.inference import Inference
 from worker.transport.micro import Service
 from worker.transport.presence import PresenceBoard
 from worker.transport.runs import Runs
@@ -38,7 +37,7 @@ class QuickEngine:
         self.catalog = Catalog([Entry(MODEL, ("starter",), Path(MODEL), context=2048)])
         self.counters = Counters()
 
-    async def prepare(self, request: ChatRequest) -> Prepared:
+    async def prepare(self, request: Request) -> Prepared:
         model = self.catalog.find(request.model).name if request.model else MODEL
         return Prepared(model, [1], 2, Sampling(), choices=request.n or 1, alternatives=request.alternatives)
 
@@ -96,10 +95,10 @@ async def _up(nats_url: str) -> AsyncIterator[str]:
     engine = cast(Engine, QuickEngine())
     js = nc.jetstream()
     await topology.ensure(js)
-    chat = Chat(nc, engine, Runs(engine, None), WorkerSettings.load())
-    service = Service(nc, "llm", "1.0.0", "t", {}, chat.endpoints())
+    inference = Inference(nc, engine, Runs(engine, None), WorkerSettings.load())
+    service = Service(nc, "llm", "1.0.0", "t", {}, inference.endpoints())
     board = PresenceBoard(js, engine, "quick", 4, 5)
-    parts: list[Any] = [chat, service, board]
+    parts: list[Any] = [inference, service, board]
     for part in parts:
         await part.start()
     chosen = Settings.load(nats_url=nats_url, nats_user="bridge", nats_password="bridge-secret", port=0)
@@ -108,7 +107,7 @@ async def _up(nats_url: str) -> AsyncIterator[str]:
     yield app.address(runner)
     await runner.cleanup()
     await service.stop(1)
-    await chat.stop()
+    await inference.stop()
     await board.stop()
     await bridge.close()
     await nc.close()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conftest import Script, Start
 
 URL = "/v1/chat/completions"
+TEXT_URL = "/v1/completions"
 REFUSAL = b'{"error":{"message":"no","type":"invalid_request_error","param":"model","code":"x"}}'
 
 
@@ -115,6 +116,34 @@ async def test_each_chunk_is_sent_when_it_comes(http: aiohttp.ClientSession, scr
         assert await got.content.readuntil(b"\n\n") == b"data: 1\n\n"
         go_on.set()
         assert await got.read() == b"data: [DONE]\n\n"
+
+
+async def test_a_sign_of_life_is_a_comment(http: aiohttp.ClientSession, script: Script) -> None:
+    async def answer(message: Msg) -> None:
+        await script.chunk(message, 1, b"1")
+        await script.chunk(message, 2, b"nothing", **{subjects.KEEP_ALIVE: "true"})
+        await script.chunk(message, 3, b"3")
+        await script.end(message)
+
+    script.answer = answer
+    for url in (URL, TEXT_URL):
+        async with http.post(url, data=ask(stream=True)) as got:
+            frames = ["data: 1", ": the model is busy", "data: 3", "data: [DONE]", ""]
+            assert (await got.read()).decode() == "\n\n".join(frames)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_completion_goes_to_its_own_subject(
+    http: aiohttp.ClientSession, script: Script, stream: bool
+) -> None:
+    script.play(b'{"a":1}')
+    for model, subject in ((None, "llm.v1.completions"), (script.model, "llm.v1.completions.org-tiny-1-0")):
+        sent = json.dumps({"prompt": "Hi", "model": model, "stream": stream}).encode()
+        async with http.post(TEXT_URL, data=sent) as got:
+            assert got.status == 200
+            assert await got.read() == (b'data: {"a":1}\n\ndata: [DONE]\n\n' if stream else b'{"a":1}')
+        request = script.requests.get_nowait()
+        assert (request.subject, request.data) == (subject, sent)
 
 
 async def test_an_error_in_the_middle_is_an_event_and_the_stream_has_no_done(

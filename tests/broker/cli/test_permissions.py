@@ -40,11 +40,24 @@ def publishing() -> Table:
     table = Table()
     for subject in ("articles.norm.coin.a", "articles.high.coin.a", "articles.low.coin.a"):
         table.add(subject, "publisher", "bridge")
-    for subject in ("llm.v1.chat", "llm.v1.chat.m", "llm.v1.cancel.r"):
+    for subject in (
+        "llm.v1.chat",
+        "llm.v1.chat.m",
+        "llm.v1.completions",
+        "llm.v1.completions.m",
+        "llm.v1.cancel.r",
+    ):
         table.add(subject, "publisher", "bridge")
     for subject in ("llm.v1.recipe", "llm.v1.recipe.m"):
         table.add(subject)
-    for subject in ("llm.v1", "llm.v1.chat.m.x", "llm.v1.other", "llm.v2.chat", "anything"):
+    for subject in (
+        "llm.v1",
+        "llm.v1.chat.m.x",
+        "llm.v1.completions.m.x",
+        "llm.v1.other",
+        "llm.v2.chat",
+        "anything",
+    ):
         table.add(subject)
     # Other names of a look-up by id; for the worker, of one that it may do anyway.
     table.add("find.analyses.coin.a", "publisher", "worker")
@@ -138,7 +151,10 @@ def subscribing() -> Table:
     for user in USERS:
         table.add(f"_INBOX.{user}.>", user)
         table.add(f"_INBOX.{user}.x", user)
-    for subject in ("llm.v1.chat", "llm.v1.chat.*", "llm.v1.cancel.*", "llm.v1.recipe", "llm.v1.recipe.*"):
+    for subject in ("llm.v1.chat", "llm.v1.completions", "llm.v1.recipe"):
+        table.add(subject, "worker")
+        table.add(f"{subject}.*", "worker")
+    for subject in ("llm.v1.cancel.*",):
         table.add(subject, "worker")
     for subject in ("$SRV.PING", "$SRV.INFO.llm", "$SRV.STATS.llm.x"):
         table.add(subject, "worker")

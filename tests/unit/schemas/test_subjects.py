@@ -74,7 +74,7 @@ def test_two_ids_share_no_token(one: str, other: str) -> None:
 )
 def test_a_models_token(model: str, token: str) -> None:
     assert subjects.model_token(model) == token
-    assert subjects.chat_model(model) == f"llm.v1.chat.{token}"
+    assert subjects.of_model(subjects.CHAT, model) == f"llm.v1.chat.{token}"
 
 
 @given(st.text(min_size=1, max_size=64))

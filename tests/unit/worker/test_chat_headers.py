@@ -18,7 +18,8 @@ from schemas.errors import BadRequest
 from worker.engine.catalog import Catalog, Entry
 from worker.engine.engine import Engine
 from worker.settings import Settings
-from worker.transport.chat import Chat, _seconds_left
+from worker.transport.api import CHAT
+from worker.transport.inference import Inference, _seconds_left
 from worker.transport.runs import Runs
 
 
@@ -47,14 +48,14 @@ def ask(headers: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """The answer to an empty request with these headers: its error, and what came with it."""
     nc = Connection()
     engine = cast(Engine, Idle())
-    chat = Chat(cast(Client, nc), engine, Runs(engine, None), Settings.load())
-    asyncio.run(_answer(chat, headers))
+    inference = Inference(cast(Client, nc), engine, Runs(engine, None), Settings.load())
+    asyncio.run(_answer(inference, headers))
     [(payload, told)] = nc.sent
     return json.loads(payload)["error"], told
 
 
-async def _answer(chat: Chat, headers: dict[str, str]) -> None:
-    await chat._answer(Msg(cast(Client, None), "llm.v1.chat", "_INBOX.p.a", b"", headers))
+async def _answer(inference: Inference, headers: dict[str, str]) -> None:
+    await inference._answer(CHAT, Msg(cast(Client, None), "llm.v1.chat", "_INBOX.p.a", b"", headers))
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ COUNTS: dict[type, dict[str, Any]] = {
         "calls": None,
         "stops": ("END", "STOP"),
         "calls_only": True,
+        "goes_on": True,
     },
     CallFormat: {"start": "[", "end": "]"},
 }

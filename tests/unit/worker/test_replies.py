@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from schemas.completion import Usage
 from schemas.errors import BadRequest, Overloaded, TooLarge
 from worker.jobs import Call, Done, Durations, Ended, Prepared, Sampling, Text
+from worker.transport.api import CHAT
 from worker.transport.replies import Caller, PlainReply, Reply, StreamReply
 
 DONE = Done("length", Usage(3, 4, 7), Durations(0, 0, 0))
@@ -49,8 +50,8 @@ def caller(inbox: Inbox) -> Caller:
 
 
 async def test_a_whole_answer_is_one_message(inbox: Inbox, caller: Caller) -> None:
-    reply = PlainReply(caller)
-    await reply.open(TWO)
+    reply = PlainReply(caller, CHAT)
+    await reply.open([TWO])
     await reply.keep_alive()
     for event in (Text("a", 1), Text("b", 0), Ended("stop", 1), Ended("length", 0)):
         await reply.add(event)
@@ -63,8 +64,8 @@ async def test_a_whole_answer_is_one_message(inbox: Inbox, caller: Caller) -> No
 
 
 async def test_a_stream_begins_each_choice_and_ends_each_choice(inbox: Inbox, caller: Caller) -> None:
-    reply = StreamReply(caller, "watch", include_usage=True)
-    await reply.open(TWO)
+    reply = StreamReply(caller, CHAT, "watch", include_usage=True)
+    await reply.open([TWO])
     for event in (Text("a", 1), Call("c1", "f", 0, 0), Ended("stop", 1), Ended("tool_calls", 0)):
         await reply.add(event)
     await reply.done(DONE)
@@ -79,8 +80,8 @@ async def test_a_stream_begins_each_choice_and_ends_each_choice(inbox: Inbox, ca
 
 
 async def test_a_stream_is_numbered_and_watched(inbox: Inbox, caller: Caller) -> None:
-    reply = StreamReply(caller, "watch", include_usage=False)
-    await reply.open(TWO)
+    reply = StreamReply(caller, CHAT, "watch", include_usage=False)
+    await reply.open([TWO])
     await reply.done(DONE)
     assert [headers["Llm-Seq"] for headers in inbox.headers] == ["1", "2", "3"]
     assert [reply for _, _, reply in inbox.messages] == ["watch.1", "watch.2", ""]
@@ -90,11 +91,12 @@ async def test_a_stream_is_numbered_and_watched(inbox: Inbox, caller: Caller) ->
 
 
 async def test_a_keep_alive_is_of_a_choice_that_still_grows(inbox: Inbox, caller: Caller) -> None:
-    reply = StreamReply(caller, "watch", include_usage=False)
-    await reply.open(TWO)
+    reply = StreamReply(caller, CHAT, "watch", include_usage=False)
+    await reply.open([TWO])
     await reply.add(Ended("stop", 0))
     await reply.keep_alive()
     assert inbox.chunks[-1]["choices"] == [{"index": 1, "delta": {}, "finish_reason": None, "logprobs": None}]
+    assert [headers.get("Llm-Keep-Alive") for headers in inbox.headers] == [None, None, None, "true"]
     await reply.add(Ended("stop", 1))
     before = len(inbox.messages)
     await reply.keep_alive()
@@ -111,8 +113,8 @@ async def test_an_error_says_when_to_come_back(inbox: Inbox, caller: Caller, ret
     }
     if retry_after:
         expected["Retry-After"] = "7"
-    await PlainReply(caller).fail(error)
-    await StreamReply(caller, "watch", include_usage=False).fail(error)
+    await PlainReply(caller, CHAT).fail(error)
+    await StreamReply(caller, CHAT, "watch", include_usage=False).fail(error)
     assert inbox.headers == [expected, expected, expected | {"Llm-Seq": "1"}]
     assert [payload for payload, _, _ in inbox.messages][-1] == b""
 
@@ -128,8 +130,8 @@ async def test_what_nats_cannot_carry_is_an_error_and_never_sent(
     inbox: Inbox, caller: Caller, stream: bool
 ) -> None:
     """The server would close the worker's connection for good."""
-    reply = StreamReply(caller, "watch", include_usage=False) if stream else PlainReply(caller)
-    await reply.open(TWO)
+    reply = StreamReply(caller, CHAT, "watch", include_usage=False) if stream else PlainReply(caller, CHAT)
+    await reply.open([TWO])
     with pytest.raises(TooLarge) as caught:
         await _long_answer(reply)
     assert caught.value.code == "answer_too_large"
@@ -141,7 +143,7 @@ async def test_what_nats_cannot_carry_is_an_error_and_never_sent(
 async def test_the_end_of_a_failed_stream_is_numbered_after_what_was_sent(
     inbox: Inbox, caller: Caller
 ) -> None:
-    reply = StreamReply(caller, "watch", include_usage=False)
-    await reply.open(TWO)
+    reply = StreamReply(caller, CHAT, "watch", include_usage=False)
+    await reply.open([TWO])
     await reply.fail(BadRequest("No."))
     assert [headers.get("Llm-Seq") for headers in inbox.headers] == ["1", "2", None, "3"]

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: looks at two fields, and lets the worker judge and answer the rest."""
+"""`POST /v1/chat/completions`, `POST /v1/completions`: look at a few fields, and let the worker judge and answer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bridge.client import chat
+from bridge.client import chat as client
 from bridge.http import body, errors, inference, sse
 from bridge.http.auth import needs
 from bridge.http.context import CALL, SETTINGS, Call
 from bridge.keys import Scope
+from schemas import subjects
 from schemas.codec import decode
 
 
@@ -21,29 +22,42 @@ class Head(msgspec.Struct, frozen=True):
 
     model: Any = None
     stream: Any = None
+
+
+class ChatHead(Head, frozen=True):
     messages: list[msgspec.Raw] | None = None
 
 
 @needs(Scope.CHAT)
-async def completions(request: web.Request) -> web.StreamResponse:
+async def chat(request: web.Request) -> web.StreamResponse:
     payload = await body.read(request)
-    head = decode(Head, payload)
+    head = decode(ChatHead, payload)
     inference.check_count(len(head.messages or []), request.app[SETTINGS].max_messages, "messages")
+    return await _answer(request, subjects.CHAT, head, payload)
+
+
+@needs(Scope.CHAT)
+async def text(request: web.Request) -> web.StreamResponse:
+    payload = await body.read(request)
+    return await _answer(request, subjects.COMPLETIONS, decode(Head, payload), payload)
+
+
+async def _answer(request: web.Request, subject: str, head: Head, payload: bytes) -> web.StreamResponse:
     model = head.model if isinstance(head.model, str) else None
     if head.stream is not True:
-        return _whole(await inference.whole(request, model, payload))
-    async with inference.streamed(request, model, payload) as (first, rest):
+        return _whole(await inference.whole(request, subject, model, payload))
+    async with inference.streamed(request, subject, model, payload) as (first, rest):
         # A refusal comes first and alone: until then the HTTP status is open.
         if first is not None and not first.ok:
             return _whole(first)
         return await sse.send(request, _frames(request[CALL], first, rest))
 
 
-async def _frames(call: Call, first: chat.Reply | None, rest: chat.Reader) -> AsyncIterator[bytes]:
+async def _frames(call: Call, first: client.Reply | None, rest: client.Reader) -> AsyncIterator[bytes]:
     """The worker's chunks, each after `data: `, ended by `[DONE]` or by an error."""
     call.chunks = 0
     async for replies in sse.batches(first, rest):
-        yield b"".join([b"data: %b\n\n" % reply.body for reply in replies])
+        yield b"".join([_frame(reply) for reply in replies])
         if not replies[-1].ok:
             call.broken = replies[-1].status
             return
@@ -51,5 +65,9 @@ async def _frames(call: Call, first: chat.Reply | None, rest: chat.Reader) -> As
     yield b"data: [DONE]\n\n"
 
 
-def _whole(reply: chat.Reply) -> web.Response:
+def _frame(reply: client.Reply) -> bytes:
+    return sse.SIGN_OF_LIFE if reply.busy else b"data: %b\n\n" % reply.body
+
+
+def _whole(reply: client.Reply) -> web.Response:
     return errors.json(reply.body, reply.status, reply.retry_after)

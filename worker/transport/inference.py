@@ -1,4 +1,4 @@
-"""Chat over request/reply: decode, prepare, run, answer; and stop at once when nobody wants the answer."""
+"""Inference over request/reply: decode, prepare, run, answer; and stop at once when nobody wants the answer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,6 @@ from nats.aio.subscription import Subscription
 
 from schemas import subjects
 from schemas.articles import Moment
-from schemas.chat import ChatRequest, decode_request
-from schemas.codec import encode
-from schemas.completion import ChatChunk, ChatCompletion
 from schemas.errors import (
     BadRequest,
     Cancelled,
@@ -30,15 +27,16 @@ from schemas.errors import (
 from schemas.runtime import log as logs
 from worker.engine.engine import Engine
 from worker.engine.run import Run
-from worker.jobs import Done, Failed, Job
+from worker.jobs import Done, Failed, Job, Request
 from worker.settings import Settings
 from worker.transport.abandon import Abandonment
+from worker.transport.api import CHAT, COMPLETIONS, Api
 from worker.transport.micro import Endpoint, Handler
 from worker.transport.replies import Caller, PlainReply, Reply, StreamReply, new_id
 from worker.transport.runs import Runs
 from worker.transport.served import per_model
 
-log = logs.get("worker.chat")
+log = logs.get("worker.inference")
 
 
 class _Options(msgspec.Struct):
@@ -57,12 +55,15 @@ class _Exchange:
     """One request and where its answer goes. `run` is there while its answer is made.
 
     `model` is the one that the subject names, `ended` why somebody ended it from outside, be it before it ran.
+    `prompts` are as many as it has so far been found to have.
     """
 
+    api: Api
     msg: Msg
     request_id: str
     job_id: str
     model: str | None
+    prompts: int = 1
     run: Run | None = None
     ended: LlmError | None = None
 
@@ -77,8 +78,8 @@ class _Exchange:
             self.run.fail(error)
 
 
-class Chat:
-    """Answers `llm.v1.chat`, and `llm.v1.chat.<model>` for each name and alias of each model."""
+class Inference:
+    """Answers on the subject of each API, and below it on one for each name and alias of each model."""
 
     def __init__(self, nc: Client, engine: Engine, runs: Runs, settings: Settings) -> None:
         self._nc = nc
@@ -105,13 +106,14 @@ class Chat:
             exchange.end(Unavailable("The worker is shutting down; send the request again."))
 
     def endpoints(self) -> list[Endpoint]:
-        """One for any model and one for each name of ours; their metadata carries the schemas."""
-        kinds = {"request_schema": ChatRequest, "response_schema": ChatCompletion, "chunk_schema": ChatChunk}
-        metadata = {name: encode(msgspec.json.schema(kind)).decode() for name, kind in kinds.items()}
-        return per_model(self._engine.catalog, "chat", subjects.CHAT, self._answers, metadata)
+        """Of each API one for any model and one for each name of ours; their metadata carries the schemas."""
+        return [endpoint for api in (CHAT, COMPLETIONS) for endpoint in self._endpoints(api)]
 
-    def _answers(self, model: str | None) -> Handler:
-        return functools.partial(self._answer, model=model)
+    def _endpoints(self, api: Api) -> list[Endpoint]:
+        def answers(model: str | None) -> Handler:
+            return functools.partial(self._answer, api, model=model)
+
+        return per_model(self._engine.catalog, api.name, api.subject, answers, api.metadata)
 
     async def _on_cancel(self, msg: Msg) -> None:
         request_id = msg.subject.rpartition(".")[2]
@@ -121,13 +123,13 @@ class Chat:
             if exchange.request_id == request_id:
                 exchange.end(Cancelled("The request was cancelled."))
 
-    async def _answer(self, msg: Msg, model: str | None = None) -> str | None:
+    async def _answer(self, api: Api, msg: Msg, model: str | None = None) -> str | None:
         """Serve one request whatever happens; returns the error's sentence for the statistics."""
         job_id = new_id(self._nc)
         named = (msg.headers or {}).get(subjects.REQUEST_ID) or job_id
         # One that is refused is not repeated either: it may be as long as a message.
         request_id = named if subjects.is_request_id(named) else job_id
-        exchange = _Exchange(msg, request_id, job_id, model)
+        exchange = _Exchange(api, msg, request_id, job_id, model)
         self._exchanges[job_id] = exchange
         try:
             return await self._serve(exchange)
@@ -147,9 +149,9 @@ class Chat:
         except LlmError as known:
             error = known
         except Exception:
-            log.exception("chat_failed", request_id=exchange.request_id)
+            log.exception("inference_failed", request_id=exchange.request_id)
             error = EngineFailed("The worker failed on this request; its log says why.")
-        log.info("chat", request_id=exchange.request_id, outcome=error.status, error=error.message)
+        log.info(exchange.api.name, request_id=exchange.request_id, outcome=error.status, error=error.message)
         await reply.fail(error)
         return error.message
 
@@ -157,20 +159,27 @@ class Chat:
         if (exchange.headers.get(subjects.REQUEST_ID) or exchange.request_id) != exchange.request_id:
             reason = f"{subjects.REQUEST_ID} must be 1 to 64 characters of ASCII, none of them blank or . * >"
             raise BadRequest(f"{reason}.", param=subjects.REQUEST_ID, code="invalid_header")
-        request = self._addressed(decode_request(exchange.msg.data), exchange.model)
+        request = self._addressed(exchange.api.decode(exchange.msg.data), exchange.model)
+        parts = request.parts
+        exchange.prompts = len(parts)
         # All that are here count, not what the engine has: requests on their way there would pass in a crowd.
-        if len(self._exchanges) > self._most:
+        if sum(one.prompts for one in self._exchanges.values()) > self._most:
             reason = "Too many requests wait already; try again in a few seconds."
             raise Overloaded(reason, retry_after=self._engine.retry_after())
-        work = await self._engine.prepare(request)
+        works = [await self._engine.prepare(part) for part in parts]
         if exchange.ended is not None:
             raise exchange.ended
-        async with self._runs.run(Job(exchange.job_id, "chat", work)) as run:
+        jobs = [Job(f"{exchange.job_id}-{at}", "chat", work) for at, work in enumerate(works)]
+        async with self._runs.run_all(jobs) as run:
             exchange.run = run
-            await reply.open(work)
+            await reply.open(works)
             done = await self._relay(run, reply)
         log.info(
-            "chat", request_id=exchange.request_id, model=work.model, outcome=done.finish, **done.fields()
+            exchange.api.name,
+            request_id=exchange.request_id,
+            model=works[0].model,
+            outcome=done.finish,
+            **done.fields(),
         )
 
     async def _relay(self, run: Run, reply: Reply) -> Done:
@@ -186,7 +195,7 @@ class Chat:
                 case event:
                     await reply.add(event)
 
-    def _addressed(self, request: ChatRequest, model: str | None) -> ChatRequest:
+    def _addressed(self, request: Request, model: str | None) -> Request:
         """With the subject's model, where there is one. Raises NotFound, or BadRequest for another of ours."""
         if model is None:
             return request
@@ -201,11 +210,11 @@ class Chat:
         shape = _shape(exchange.msg.data)
         caller = Caller(self._nc, exchange.msg.reply, exchange.request_id)
         if not shape.stream:
-            return PlainReply(caller)
+            return PlainReply(caller, exchange.api)
         gone = Cancelled("The caller's inbox is gone.")
         watch = self._abandonment.watch(exchange.job_id, lambda: exchange.end(gone))
         usage = shape.stream_options is not None and bool(shape.stream_options.include_usage)
-        return StreamReply(caller, watch, usage)
+        return StreamReply(caller, exchange.api, watch, usage)
 
 
 def _shape(payload: bytes) -> _Shape:
