@@ -58,6 +58,8 @@ ARTICLES = Stream(
     duplicate_window=24 * HOUR,
     allow_direct=True,
 )
+# Articles that wait must leave room for their analyses: of the server's store they take half at most, and never more.
+ARTICLES_BYTES = 2 * 1024**3
 ANALYSES = Stream(
     name="ANALYSES",
     description="One analysis per article and recipe",

@@ -7,9 +7,16 @@ import dataclasses
 import msgspec
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, KeyValueConfig, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from schemas import streams
+from schemas.runtime import log as logs
+
+log = logs.get("worker.topology")
+
+# The server's code for "insufficient storage resources available".
+_NO_ROOM = 10047
+_LEAST = 16 * 1024**2
 
 
 async def ensure(js: JetStreamContext, replicas: int = 1) -> None:
@@ -19,6 +26,7 @@ async def ensure(js: JetStreamContext, replicas: int = 1) -> None:
     """
     for stream in streams.STREAMS:
         await _stream(js, stream, replicas)
+    await _limit(js, streams.ARTICLES.name, streams.ARTICLES_BYTES)
     for consumer in streams.CONSUMERS:
         await _consumer(js, consumer)
     for bucket in streams.BUCKETS:
@@ -36,6 +44,32 @@ async def _stream(js: JetStreamContext, wanted: streams.Stream, replicas: int) -
     merged = dataclasses.replace(found, **settings, num_replicas=max(found.num_replicas or 1, replicas))
     if merged != found:
         await js.update_stream(merged)
+
+
+async def _limit(js: JetStreamContext, name: str, most: int) -> None:
+    """Give a stream that has none a limit in bytes. The server sets those aside, and tells nobody how many it has;
+    so it is asked for less and less, and half of what it grants is taken.
+    """
+    config = (await js.stream_info(name)).config
+    if (config.max_bytes or -1) > 0:
+        return
+    size = 2 * most
+    while not await _granted(js, config, size):
+        size //= 2
+        if size < _LEAST:
+            log.warning("stream_without_limit", stream=name, hint="the server's store is too small for one")
+            return
+    await _granted(js, config, size // 2)
+
+
+async def _granted(js: JetStreamContext, config: StreamConfig, size: int) -> bool:
+    try:
+        await js.update_stream(dataclasses.replace(config, max_bytes=size))
+    except APIError as error:
+        if error.err_code != _NO_ROOM:
+            raise
+        return False
+    return True
 
 
 async def _consumer(js: JetStreamContext, wanted: streams.Consumer) -> None:

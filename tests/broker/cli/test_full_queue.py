@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from nats.js.errors import APIError
 
 from bridge.client import Client, gate, stored
 from bridge.client.connection import connect
 from bridge.publication import Line, Publication
 from bridge.up.programs import find_conf
+from schemas import streams
 from tests.broker.cli.conftest import serving
 from tests.broker.cli.publishing import PLAIN, Report, article, lines, run
 from worker.transport import topology
@@ -100,6 +102,36 @@ async def test_a_server_without_storage_is_waited_for(tmp_path: Path) -> None:
         assert publication.tally.published == 5
         for nc in (worker, publisher, operator):
             await nc.close()
+
+
+async def test_articles_alone_leave_room_for_their_analyses(tmp_path: Path) -> None:
+    conf = tmp_path / "small.conf"
+    conf.write_text(re.sub(r"max_file_store: \w+", "max_file_store: 32MB", find_conf().read_text()))
+    with serving(tmp_path, conf) as server:
+        worker, operator = await server.connect("worker"), await server.connect("operator")
+        await topology.ensure(worker.jetstream())
+        js = operator.jetstream(timeout=10)
+
+        async def fill() -> None:
+            for number in range(32):
+                await js.publish(f"articles.norm.coin.n{number}", b"b" * 700_000)
+
+        with pytest.raises(APIError, match="maximum bytes exceeded"):
+            await fill()
+        for number in range(8):
+            await worker.jetstream().publish(f"analyses.coin.n{number}", b"b" * 700_000)
+        for nc in (worker, operator):
+            await nc.close()
+
+
+async def test_a_queue_of_an_older_version_gets_its_limit_and_one_of_the_operators_stays(
+    mover: Mover, operator: Client
+) -> None:
+    js = mover.nc.jetstream()
+    for before, after in ((-1, streams.ARTICLES_BYTES), (1024**3, 1024**3)):
+        await limit(operator, max_bytes=before)
+        await topology.ensure(js)
+        assert (await js.stream_info("ARTICLES")).config.max_bytes == after
 
 
 async def test_a_killed_server_is_waited_for(tmp_path: Path) -> None:
