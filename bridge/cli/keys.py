@@ -19,12 +19,14 @@ app = typer.Typer(no_args_is_help=True, help="API keys of the HTTP bridge.")
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who or what will use it.")],
     scope: Annotated[list[Scope], typer.Option(help="What it is for; may be given several times.")],
-    rpm: Annotated[int | None, typer.Option(min=1, help="Requests per minute.")] = None,
-    tpm: Annotated[int | None, typer.Option(min=1, help="Tokens per minute, of prompts and answers.")] = None,
-    concurrent: Annotated[int | None, typer.Option(min=1, help="Requests at a time.")] = None,
+    rpm: Annotated[int, typer.Option(min=0, help="Requests per minute; 0: no limit.")] = 600,
+    tpm: Annotated[
+        int, typer.Option(min=0, help="Tokens per minute, of prompts and answers; 0: no limit.")
+    ] = 200_000,
+    concurrent: Annotated[int, typer.Option(min=0, help="Requests at a time; 0: no limit.")] = 32,
 ) -> None:
     """Make a key and print it, for the only time: what is kept is its hash."""
-    token, key = keys.make(name, scope, rpm=rpm, tpm=tpm, concurrent=concurrent)
+    token, key = keys.make(name, scope, rpm=rpm or None, tpm=tpm or None, concurrent=concurrent or None)
     _file().add(key)
     say(token)
     note("Keep it now: it is not shown again.")

@@ -57,13 +57,17 @@ class Child:
         finally:
             self.kill()
 
-    async def stop(self) -> None:
-        """Ask, wait for the grace, then kill."""
-        self._stopping.set()
+    def end(self) -> None:
+        """Ask this life of it to end in order; another begins as after any death, unless it is stopped."""
         if self.pid is not None:
             # The process itself only: it ends its own children in its own order.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
+
+    async def stop(self) -> None:
+        """Ask, wait for the grace, then kill."""
+        self._stopping.set()
+        self.end()
         try:
             await asyncio.wait_for(self._idle.wait(), self.program.grace)
         except TimeoutError:

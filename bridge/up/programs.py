@@ -21,20 +21,24 @@ _WORKER_GRACE, _BRIDGE_GRACE, _SERVER_GRACE = 30.0, 25.0, 15.0
 
 
 class Programs:
-    """The commands and environments of one `up`."""
+    """The commands and environments of one `up`. A `monitor` port of -1 is any free one."""
 
-    def __init__(self, folder: Folder, credentials: Credentials, model: str | None, nats_port: int) -> None:
+    def __init__(
+        self, folder: Folder, credentials: Credentials, model: str | None, nats_port: int, monitor: int = -1
+    ) -> None:
         self._folder = folder
         self._credentials = credentials
         self._port = nats_port
+        self._monitor = monitor
         # What nobody names here, the worker's own settings decide.
         self._model = {"NATS_MLX_WORKER_MODEL": model} if model else {}
         self.nats_url = f"nats://{HOST}:{nats_port}"
+        self.health_url = f"http://{HOST}:{monitor}/healthz"
 
     def server(self) -> Program:
         command = [str(find_server()), "-c", str(find_conf()), "-a", HOST, "-p", str(self._port)]
-        # Any free monitoring port: a second `up` on this machine would find the usual one taken.
-        command += ["-m", "-1", "-sd", str(self._folder.store)]
+        # Never the usual monitoring port: a second `up` on this machine would find it taken.
+        command += ["-m", str(self._monitor), "-sd", str(self._folder.store)]
         env = os.environ | self._credentials.server_env()
         return Program("nats-server", command, env, self._folder.log("nats-server"), _SERVER_GRACE)
 

@@ -14,7 +14,7 @@ from bridge import credentials
 from bridge.client import Client, presence
 from bridge.client.connection import connect
 from bridge.credentials import Credentials
-from bridge.up import ports
+from bridge.up import disk, ports
 from bridge.up.child import Child
 from bridge.up.folder import Folder, Running
 from bridge.up.guard import Guard
@@ -56,11 +56,12 @@ async def up(options: Options, say: Say, job: Job) -> int:
     need_worker()
     folder = Folder(options.data_dir)
     try:
-        nats_port, port = ports.choose(
-            (HOST, options.nats_port, "--nats-port"), (options.host, options.port, "--port")
+        nats_port, port, monitor = ports.choose(
+            (HOST, options.nats_port, "--nats-port"), (options.host, options.port, "--port"), (HOST, 0, "")
         )
         keys = credentials.ensure(folder.path)
-        course = _Course(options._replace(nats_port=nats_port, port=port), folder, keys, say)
+        programs = Programs(folder, keys, options.model, nats_port, monitor)
+        course = _Course(options._replace(nats_port=nats_port, port=port), folder, keys, programs, say)
         guard = Guard(folder.lock)
         try:
             return await House(guard, say).live(lambda house: course.run(house, job))
@@ -73,17 +74,19 @@ async def up(options: Options, say: Say, job: Job) -> int:
 class _Course:
     """What happens in which order until the job."""
 
-    def __init__(self, options: Options, folder: Folder, keys: Credentials, say: Say) -> None:
+    def __init__(
+        self, options: Options, folder: Folder, keys: Credentials, programs: Programs, say: Say
+    ) -> None:
         self._options = options
         self._folder = folder
         self._keys = keys
         self._say = say
-        self._programs = Programs(folder, keys, options.model, options.nats_port)
+        self._programs = programs
 
     async def run(self, house: House, job: Job) -> int:
         programs, options = self._programs, self._options
         await house.foreground(*programs.fetch(), what="The model could not be fetched")
-        house.start(programs.server())
+        server = house.start(programs.server())
         await _listening(HOST, options.nats_port)
         self._say(f"nats-server  {programs.nats_url}")
         worker = house.start(programs.worker())
@@ -93,7 +96,11 @@ class _Course:
         house.settle()
         running = Running(os.getpid(), programs.nats_url, url)
         self._folder.announce(running)
-        return await job(Ready(running, self._keys, self._folder.logs, house.steady))
+        watching = asyncio.create_task(disk.watch(server, programs.health_url, self._folder.store, self._say))
+        try:
+            return await job(Ready(running, self._keys, self._folder.logs, house.steady))
+        finally:
+            watching.cancel()
 
     async def _worker_ready(self, worker: Child) -> None:
         """Its own presence, by its pid: that of a worker which was killed lingers for a while."""

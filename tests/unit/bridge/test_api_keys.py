@@ -160,11 +160,17 @@ def test_the_command_makes_lists_and_revokes(command: Command, tmp_path: Path) -
     assert [cell in out for cell in ("nas", "chat, batch", "60", token)] == [True, True, True, False]
     code, out, _ = command.run("ls", "--json")
     (shown,) = map(json.loads, out.splitlines())
-    assert (shown["name"], shown["scopes"], shown["tpm"]) == ("nas", ["chat", "batch"], None)
+    assert (shown["name"], shown["scopes"]) == ("nas", ["chat", "batch"])
+    assert (shown["rpm"], shown["tpm"], shown["concurrent"]) == (60, 200_000, 32)
     assert "sha256" not in shown
     assert command.run("new", "nas", "--scope", "chat")[0] == 1
     assert command.run("new", "other", "--scope", "root")[0] == 2
-    assert command.run("new", "other", "--scope", "chat", "--rpm", "0")[0] == 2
+    assert command.run("new", "other", "--scope", "chat", "--rpm", "-1")[0] == 2
+    assert (
+        command.run("new", "free", "--scope", "chat", "--rpm", "0", "--tpm", "0", "--concurrent", "0")[0] == 0
+    )
+    free = KeyFile(tmp_path / "keys.json").all()[-1]
+    assert (free.rpm, free.tpm, free.concurrent) == (None, None, None)
     assert command.run("rm", "nas")[:2] == (0, "nas: revoked\n")
     assert KeyFile(tmp_path / "keys.json").find(token) is None
     code, _, err = command.run("rm", "nas")
