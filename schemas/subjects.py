@@ -12,6 +12,7 @@ Lane = Literal["high", "norm"]
 LANES: tuple[Lane, ...] = ("high", "norm")
 
 SERVICE = "llm"
+STATS = f"$SRV.STATS.{SERVICE}"  # what each worker has counted
 CHAT = "llm.v1.chat"
 COMPLETIONS = "llm.v1.completions"
 CANCEL_ALL = "llm.v1.cancel.*"

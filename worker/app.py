@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from typing import NoReturn
 
 from nats.aio.client import Client
@@ -23,7 +24,7 @@ from worker.engine.catalog import Catalog
 from worker.engine.engine import Engine
 from worker.engine.shape import Shape
 from worker.settings import Settings
-from worker.transport import topology
+from worker.transport import stats, topology
 from worker.transport.answers import Answers
 from worker.transport.article import Analyst
 from worker.transport.inference import Inference
@@ -59,18 +60,19 @@ class Worker:
         self._catch_signals()
         settings = self._settings
         catalog = await asyncio.to_thread(Catalog.load, settings)
-        engine = Engine(catalog, shape_of(settings))
+        shape = shape_of(settings)
+        engine = Engine(catalog, shape)
         await engine.start()
         self._loading = False
         # Not the loop's own threads: those are waited for at the end, and a download takes hours.
         threading.Thread(target=catalog.fetch_missing, args=(settings.cache_dir,), daemon=True).start()
         try:
-            await self._serve(engine, catalog.default.name)
+            await self._serve(engine, shape, catalog.default.name)
         finally:
             await engine.stop()
         return 1 if self._lost else 0
 
-    async def _serve(self, engine: Engine, model: str) -> None:
+    async def _serve(self, engine: Engine, shape: Shape, model: str) -> None:
         settings = self._settings
         nc = await self._connected()
         if nc is None:
@@ -87,7 +89,8 @@ class Worker:
         inference = Inference(nc, engine, runs, settings)
         about = {"model": model, "worker": self._id}
         endpoints = [*inference.endpoints(), *Trials(nc, engine).endpoints()]
-        service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, endpoints)
+        figures = partial(stats.told, engine.counters, results.lookups, shape)
+        service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, endpoints, figures)
         queue = Queue(nc, js, settings.slots, analyst.handle)
         mover = Mover(js, ledger)
         for part in (recipes, results, inference, service, queue, mover, board):

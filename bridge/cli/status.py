@@ -5,20 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-import msgspec
 import typer
 
 from bridge.cli import tables
 from bridge.cli.access import connected
 from bridge.cli.output import json_line, out, say
-from bridge.client import presence, queue
+from bridge.client.overview import Observer, Overview
 from bridge.client.queue import QueueState
 from schemas.presence import Presence
-
-
-class _Status(msgspec.Struct):
-    workers: list[Presence]
-    queue: QueueState
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
@@ -32,9 +26,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     _queue(found.queue)
 
 
-async def _ask() -> _Status:
+async def _ask() -> Overview:
     async with connected("operator") as nc:
-        return _Status(await presence.workers(nc), await queue.state(nc))
+        return await Observer(nc).look()
 
 
 def _workers(workers: list[Presence]) -> None:
@@ -65,9 +59,22 @@ def _models(workers: list[Presence]) -> None:
 
 
 def _queue(state: QueueState) -> None:
-    built = tables.table("lane", "waiting", "in flight")
+    built = tables.table("lane", "waiting", "in flight", "oldest")
     built.expand = False
     for lane in state.lanes:
-        tables.add(built, lane.lane, lane.waiting, lane.in_flight)
+        oldest = "" if lane.oldest_seconds is None else _span(lane.oldest_seconds)
+        tables.add(built, lane.lane, lane.waiting, lane.in_flight, oldest)
     out.print(built)
-    say(f"{state.done} analysed, {state.dead} dead")
+    say(f"{state.done} analysed, {state.dead} dead{_eta(state.eta_seconds)}")
+
+
+def _eta(seconds: float | None) -> str:
+    return f", all done in about {_span(seconds)}" if seconds else ""
+
+
+def _span(seconds: float) -> str:
+    """As much as a person wants to know."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,54 +1,97 @@
-"""How the work stands: what waits and what is being done in each lane, and how much is done or dead."""
+"""How the work stands: what waits and is being done in each lane, for how long still, and what is done or dead."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import datetime as dt
 
 import msgspec
 from nats.aio.client import Client
 
 from bridge.client import stored
+from bridge.client.census import Census
 from schemas import streams
-from schemas.errors import Unavailable
 from schemas.subjects import LANES, Lane
+
+# The pace is that of so many seconds.
+_WINDOW = dt.timedelta(minutes=10)
 
 
 class LaneState(msgspec.Struct, frozen=True):
-    """Articles that no worker has yet, and those that one has."""
+    """Articles that no worker has yet, and those that one has. `oldest_seconds`: the first of both was published
+    so long ago.
+    """
 
     lane: Lane
     waiting: int
     in_flight: int
+    oldest_seconds: float | None = None
 
 
 class QueueState(msgspec.Struct, frozen=True):
+    """`done` and `dead` are there now, of `ever_done` and `ever_dead` that were ever stored. `pace` is in analyses a
+    second, of late; `eta_seconds` is None while nothing moves.
+    """
+
     lanes: list[LaneState]
     done: int
     dead: int
+    ever_done: int
+    ever_dead: int
+    dead_by_reason: dict[str, int]
+    pace: float
+    eta_seconds: float | None
 
 
-async def state(nc: Client) -> QueueState:
-    lanes = [await _lane(nc, lane) for lane in LANES]
-    done, dead = [await _messages(nc, stream.name) for stream in (streams.ANALYSES, streams.DEAD)]
-    return QueueState(lanes, done, dead)
+async def state(nc: Client, census: Census) -> QueueState:
+    """Raises Unavailable, with the way out where there is no queue yet."""
+    lanes, done, (reasons, ever_dead), pace = await asyncio.gather(
+        asyncio.gather(*(_lane(nc, lane) for lane in LANES)),
+        stored.info(nc, f"STREAM.INFO.{streams.ANALYSES.name}"),
+        census.take(),
+        _pace(nc),
+    )
+    left = sum(lane.waiting + lane.in_flight for lane in lanes)
+    return QueueState(
+        lanes=lanes,
+        done=done["state"]["messages"],
+        dead=sum(reasons.values()),
+        ever_done=done["state"]["last_seq"],
+        ever_dead=ever_dead,
+        dead_by_reason=reasons,
+        pace=pace,
+        eta_seconds=eta(left, pace),
+    )
+
+
+def eta(left: int, pace: float) -> float | None:
+    """Seconds until so many articles are done."""
+    if not left:
+        return 0.0
+    return left / pace if pace else None
 
 
 async def _lane(nc: Client, lane: Lane) -> LaneState:
     consumer = streams.LANE_CONSUMERS[lane]
-    info = await _info(nc, f"CONSUMER.INFO.{consumer.stream}.{consumer.durable_name}")
-    return LaneState(lane, info["num_pending"], info["num_ack_pending"])
+    info = await stored.info(nc, f"CONSUMER.INFO.{consumer.stream}.{consumer.durable_name}")
+    oldest = await stored.first(nc, consumer.stream, consumer.filter_subject)
+    return LaneState(
+        lane,
+        info["num_pending"],
+        info["num_ack_pending"],
+        None if oldest is None else max(0.0, (_now() - oldest.at).total_seconds()),
+    )
 
 
-async def _messages(nc: Client, stream: str) -> int:
-    info = await _info(nc, f"STREAM.INFO.{stream}")
-    return int(info["state"]["messages"])
+async def _pace(nc: Client) -> float:
+    """Sequences count each analysis, replaced ones as well; the first of them only opens the span."""
+    name = streams.ANALYSES.name
+    first = await stored.first(nc, name, "analyses.>", since=_now() - _WINDOW)
+    if first is None:
+        return 0.0
+    since = max(0.1, (_now() - first.at).total_seconds())
+    return (await stored.newest(nc, name) - first.sequence) / since
 
 
-async def _info(nc: Client, call: str) -> dict[str, Any]:
-    answer = await stored.api(nc, call)
-    if "error" in answer:
-        raise Unavailable(
-            f"NATS has no queue yet ({answer['error'].get('description', 'no reason given')}): "
-            "start a worker once (`nats-mlx up`), it makes it."
-        )
-    return answer
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

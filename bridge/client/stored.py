@@ -78,13 +78,17 @@ async def request(
 
 def _no_answer(subject: str, error: Exception) -> Unavailable:
     if isinstance(error, nats.errors.NoRespondersError):
-        return Unavailable(
-            "NATS has no JetStream stream for this yet: start a worker once (`nats-mlx up`), it makes them."
-        )
+        return _no_queue("no stream")
     return Unavailable(
         f"NATS does not answer on {subject}: this user may lack the right (publish and chat need `publisher`, "
         "the rest `operator`), or the server is overloaded, or its disk is full, as its log then says: make "
         "room and start it again."
+    )
+
+
+def _no_queue(why: str) -> Unavailable:
+    return Unavailable(
+        f"NATS has no queue yet ({why}): start a worker once (`nats-mlx up`), it makes the streams."
     )
 
 
@@ -126,12 +130,16 @@ async def read(
         first = {"seq": start}
 
 
+async def first(nc: Client, stream: str, subject: str, *, since: dt.datetime | None = None) -> Stored | None:
+    """The oldest message that matches."""
+    begin: dict[str, Any] = {"start_time": since} if since else {"seq": 1}
+    found = await _batch(nc, stream, begin | {"next_by_subj": subject, "batch": 1})
+    return found[0] if found else None
+
+
 async def newest(nc: Client, stream: str) -> int:
     """The sequence of the last message that the stream was ever given."""
-    answer = await api(nc, f"STREAM.INFO.{stream}")
-    if "error" in answer:
-        raise _no_answer(stream, nats.errors.NoRespondersError())
-    return int(answer["state"]["last_seq"])
+    return int((await info(nc, f"STREAM.INFO.{stream}"))["state"]["last_seq"])
 
 
 async def follow(nc: Client, stream: str, subject: str, start: int = 1) -> AsyncIterator[Stored]:
@@ -147,6 +155,14 @@ async def api(nc: Client, name: str, body: Mapping[str, Any] | None = None) -> d
     """One call of JetStream's API; an error in the answer is left for the caller to read."""
     reply = await request(nc, f"$JS.API.{name}", encode(body) if body else b"")
     answer: dict[str, Any] = msgspec.json.decode(reply.data)
+    return answer
+
+
+async def info(nc: Client, name: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the API says of a stream or a consumer. Raises Unavailable where there is none."""
+    answer = await api(nc, name, body)
+    if "error" in answer:
+        raise _no_queue(answer["error"].get("description", "no reason given"))
     return answer
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from bridge.client import Client
+from bridge.client.overview import Observer
 from bridge.http.limits import Meter, Meters, Visit
 from bridge.keys import Key
 from bridge.settings import Settings
@@ -65,6 +66,7 @@ class Call:
 
 SETTINGS = web.AppKey("settings", Settings)
 NATS = web.AppKey("nats", Client)
+OBSERVER = web.AppKey("observer", Observer)
 ACTIVE = web.AppKey("active", set[str])  # ids of requests on their way
 STOPPING = web.AppKey("stopping", asyncio.Event)  # set at the end of the process
 METERS = web.AppKey("meters", Meters)

@@ -239,6 +239,12 @@ ENDPOINTS = (
     ),
     Endpoint(
         "get",
+        "/metrics",
+        "Queue and workers, for Prometheus",
+        gives=(Content(str, "# TYPE nats_mlx_up gauge\nnats_mlx_up 1.0\n", "text/plain"),),
+    ),
+    Endpoint(
+        "get",
         "/",
         "What this is and who is there, as JSON for programs and a page for people",
         gives=(

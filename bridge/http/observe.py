@@ -14,7 +14,7 @@ from schemas.runtime import log
 
 _log = log.get("bridge.http")
 # Asked every few seconds by machines.
-_PROBES = {"/healthz", "/readyz"}
+_PROBES = {"/healthz", "/readyz", "/metrics"}
 
 
 @web.middleware

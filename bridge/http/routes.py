@@ -7,8 +7,21 @@ import asyncio
 from aiohttp import web
 
 from bridge.client import Client
-from bridge.http import asyncapi, auth, completions, headers, health, models, openapi, responses, status, work
-from bridge.http.context import ACTIVE, GUARD, METERS, NATS, SETTINGS, STOPPING
+from bridge.client.overview import Observer
+from bridge.http import (
+    asyncapi,
+    auth,
+    completions,
+    headers,
+    health,
+    metrics,
+    models,
+    openapi,
+    responses,
+    status,
+    work,
+)
+from bridge.http.context import ACTIVE, GUARD, METERS, NATS, OBSERVER, SETTINGS, STOPPING
 from bridge.http.errors import errors, say_when_closing
 from bridge.http.limits import Meters
 from bridge.http.observe import observe
@@ -22,6 +35,7 @@ def build(settings: Settings, nc: Client) -> web.Application:
     app = web.Application(middlewares=middlewares, client_max_size=settings.max_body)
     app[SETTINGS] = settings
     app[NATS] = nc
+    app[OBSERVER] = Observer(nc)
     app[GUARD], keys = auth.guard(settings)
     app[ACTIVE] = set()
     app[METERS] = Meters(keys.all)
@@ -40,6 +54,7 @@ def build(settings: Settings, nc: Client) -> web.Application:
             web.get("/v1/models/{id:.+}", models.retrieve),
             web.get("/healthz", health.live),
             web.get("/readyz", health.ready),
+            web.get("/metrics", metrics.index),
             web.get("/", status.index),
             *work.ROUTES,
             web.get("/openapi.json", openapi.index),

@@ -16,7 +16,7 @@ from schemas.errors import Unavailable
 from schemas.presence import Presence
 
 _LINKS = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/models", "/analyses", "/dead"]
-_LINKS += ["/healthz", "/readyz", "/openapi.json", "/asyncapi.json"]
+_LINKS += ["/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json"]
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>nats-mlx</title>
 <h1>nats-mlx {version}</h1>

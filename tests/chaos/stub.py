@@ -24,7 +24,8 @@ from schemas.errors import NotFound, Unavailable
 from schemas.messages import text
 from schemas.runtime import log as logs
 from schemas.subjects import model_token
-from worker.engine.run import Counters, Run
+from worker.engine.counters import Counters
+from worker.engine.run import Run
 from worker.engine.shape import Shape
 from worker.jobs import Done, Durations, Ended, Job, Prepared, Sampling, Text
 from worker.scheduler import Scheduler
@@ -155,7 +156,7 @@ class Engine:
         self._note(prompt)
         usage = Usage(len(job.work.prompt), 1, len(job.work.prompt) + 1)
         done = Done("stop", usage, Durations(0.0, 0.0, STEP))
-        self.counters.count(done)
+        self.counters.ended[job.lane, done.finish] += 1
         for event in (Ended("stop"), done) if job.lane == "chat" else (done,):
             run.events.put_nowait(event)
         self._tasks.pop(job.id, None)

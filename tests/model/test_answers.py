@@ -14,7 +14,7 @@ from schemas.articles import CachedAnswer
 from schemas.completion import Usage
 from schemas.errors import EngineFailed
 from tests.model.conftest import Asker
-from worker.engine.run import Counters
+from worker.engine.counters import Counters
 from worker.jobs import Job, Prepared
 from worker.transport.answers import Answer, Answers
 from worker.transport.results import Results

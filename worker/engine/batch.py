@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 
+from worker.engine.counters import Counters
 from worker.engine.decode import Decoder, Held
 from worker.engine.grammar import Masks
 from worker.engine.logprobs import Logprobs
@@ -39,10 +40,11 @@ class _Pending:
 class Batch:
     """Continuous batching: jobs join and leave between two steps. Belongs to the engine's thread."""
 
-    def __init__(self, model: Model, weights: Weights, shape: Shape) -> None:
+    def __init__(self, model: Model, weights: Weights, shape: Shape, counters: Counters) -> None:
         self._model = model
         self._weights = weights
         self._shape = shape
+        self._counters = counters
         self._prefixes = Prefixes(shape.prefix_bytes)
         self._prompts: dict[str, _Pending] = {}
         self._aside: dict[str, _Pending | Held] = {}
@@ -56,6 +58,7 @@ class Batch:
         self._computed = 0  # tokens of prompts since the last decode step
         self._overtaken = 0  # tokens of chat's prompts since an article's prompt had its turn
         self._chat_at = -math.inf  # when there was chat last
+        self._decoded_at: float | None = None  # since there have been rows
         self._last: Prompt | None = None
 
     @property
@@ -76,6 +79,17 @@ class Batch:
         """KV state of the rows that wait for their return."""
         return sum(held.nbytes for held in self._aside.values() if isinstance(held, Held))
 
+    @property
+    def nbytes(self) -> int:
+        """KV state of all that is under way."""
+        prompts = sum(pending.prompt.nbytes for pending in self._prompts.values())
+        return self._decoder.nbytes + self.aside_bytes + prompts
+
+    @property
+    def prefix_bytes(self) -> int:
+        """KV state kept for what prompts share."""
+        return self._prefixes.nbytes
+
     def insert(self, job: Job, submitted: float) -> None:
         """Begin a job, or go on with one that was set aside."""
         match self._aside.pop(job.id, None):
@@ -84,7 +98,7 @@ class Batch:
             case _Pending() as pending:
                 self._prompts[job.id] = pending
             case None:
-                tally = Tally(job, submitted)
+                tally = Tally(job, submitted, self._counters)
                 rows = [self._row(tally, choice) for choice in range(job.work.choices)]
                 prompt = Prompt(job.work, self._weights.net, self._prefixes)
                 self._prompts[job.id] = _Pending(prompt, rows, tally)
@@ -112,11 +126,10 @@ class Batch:
 
     def step(self) -> list[tuple[str, Event]]:
         """A decode step of all rows if it is due, else a chunk of one prompt. Returns what it made, by job id."""
-        if self._decode_is_due():
-            events = self._decoder.step()
-            self._computed = 0
-        else:
-            events = self._prefill()
+        started = time.monotonic()
+        decoding = self._decode_is_due()
+        events = self._decode() if decoding else self._prefill()
+        self._counters.stepped("decode" if decoding else "prefill", time.monotonic() - started)
         # The other choices of a job that has failed have nobody to tell.
         for job_id in {job_id for job_id, event in events if isinstance(event, Failed)}:
             self._decoder.leave(job_id)
@@ -134,6 +147,15 @@ class Batch:
         waiting = any(pending.chat for pending in self._prompts.values())
         return self._computed * (self._shape.bulk_share if waiting else 1) >= self._shape.prefill_stretch
 
+    def _decode(self) -> list[tuple[str, Event]]:
+        lanes = [row.job.lane for row in self._decoder.rows]
+        events = self._decoder.step()
+        self._computed = 0
+        now = time.monotonic()
+        self._counters.decoded(lanes, None if self._decoded_at is None else now - self._decoded_at)
+        self._decoded_at = now if self._decoder.rows else None
+        return events
+
     def _prefill(self) -> list[tuple[str, Event]]:
         pending = self._next_prompt()
         if self._last is not None:
@@ -142,6 +164,7 @@ class Batch:
         self._last = pending.prompt
         computed = pending.prompt.compute(self._chunk(pending))
         self._computed += computed + pending.prompt.ready
+        self._counters.prompt_tokens += computed + pending.prompt.ready
         self._overtaken = self._overtaken + computed if pending.chat else 0
         return self._begin(pending) if pending.prompt.ready else []
 
@@ -166,6 +189,7 @@ class Batch:
     def _begin(self, pending: _Pending) -> list[tuple[str, Event]]:
         del self._prompts[pending.tally.job.id]
         pending.tally.cached = pending.prompt.cached
+        self._counters.began(pending.prompt.cached)
         if pending.chat:
             pending.prompt.remember()
         self._last = None

@@ -50,6 +50,10 @@ class Decoder:
         self._tokens = _NONE
         self.rows: list[Row] = []
 
+    @property
+    def nbytes(self) -> int:
+        return kv.nbytes(self._state)
+
     def begin(self, rows: list[Row], state: kv.KvState, logits: mx.array) -> list[tuple[str, Event]]:
         """Take in a job's rows with the `state` of its whole prompt, and draw their first tokens from `logits`
         [1, vocabulary]. Returns what there is to tell.

@@ -17,9 +17,10 @@ from schemas.errors import EngineFailed, LlmError, Unavailable
 from schemas.runtime import log as logs
 from worker.engine.batch import Batch
 from worker.engine.catalog import Catalog
+from worker.engine.counters import Counters
 from worker.engine.models import Models
 from worker.engine.residents import Residents
-from worker.engine.run import Counters, Run
+from worker.engine.run import Run
 from worker.engine.shape import Shape
 from worker.engine.watchdog import Watchdog
 from worker.jobs import Done, Event, Failed, Job, Prepared, Request
@@ -30,6 +31,7 @@ log = logs.get("worker.engine")
 Command = Callable[[], None]
 
 _LONGEST_RETRY = 60
+_WEIGH_EVERY = 1.0
 
 
 class Engine:
@@ -43,7 +45,7 @@ class Engine:
         self.counters = Counters()
         self._shape = shape
         self._models = Models(catalog, shape)
-        self._residents = Residents(self._models, shape)
+        self._residents = Residents(self._models, shape, self.counters)
         self._scheduler = Scheduler(
             shape.rows - shape.chat_rows,
             shape.chat_rows,
@@ -53,7 +55,8 @@ class Engine:
         )
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._runs: dict[str, Run] = {}
-        self._submitted: dict[str, float] = {}
+        self._submitted: dict[str, tuple[Job, float]] = {}  # with the moment
+        self._weighed = 0.0
         self._watchdog = Watchdog(shape.step_limit)
         # One helper thread tokenises: the loop stays free, and a tokenizer is used by one thread at a time.
         self._helper = ThreadPoolExecutor(1, "prepare")
@@ -139,6 +142,7 @@ class Engine:
         self._loop.call_soon_threadsafe(self._ready.set_result, None)
         while self._take_commands():
             self._admit()
+            self._weigh()
             for name, batch in self._residents.at_work():
                 self._step(name, batch)
         self._fail(list(self._submitted), Unavailable("The worker is shutting down; try again."))
@@ -148,6 +152,8 @@ class Engine:
         """Carry out what came in since the last step; sleep while there is nothing to compute."""
         while True:
             idle = not self._submitted
+            if idle:
+                self._residents.weigh()
             try:
                 command = self._commands.get(block=idle, timeout=self._residents.patience if idle else None)
             except queue.Empty:
@@ -160,16 +166,23 @@ class Engine:
             command()
 
     def _submit(self, job: Job, submitted: float) -> None:
-        self._submitted[job.id] = submitted
+        self._submitted[job.id] = job, submitted
         self._scheduler.add(job)
 
     def _cancel(self, job_id: str) -> None:
-        self._forget(job_id)
+        self._forget(job_id, "cancelled")
         self._residents.remove(job_id)
 
-    def _forget(self, job_id: str) -> None:
+    def _forget(self, job_id: str, outcome: str) -> None:
         self._scheduler.discard(job_id)
-        self._submitted.pop(job_id, None)
+        if (submitted := self._submitted.pop(job_id, None)) is not None:
+            self.counters.ended[submitted[0].lane, outcome] += 1
+
+    def _weigh(self) -> None:
+        """Once in a while: it takes longer than to count a step."""
+        if (now := time.monotonic()) - self._weighed >= _WEIGH_EVERY:
+            self._weighed = now
+            self._residents.weigh()
 
     def _admit(self) -> None:
         self._residents.sweep(self._scheduler.models)
@@ -177,7 +190,7 @@ class Engine:
             self._residents.set_aside(job)
         for job in self._scheduler.admit(self._residents.prompting):
             try:
-                if not self._residents.insert(job, self._submitted[job.id], self._scheduler.jobs):
+                if not self._residents.insert(job, self._submitted[job.id][1], self._scheduler.jobs):
                     self._scheduler.defer(job)
                     return
             except LlmError as error:
@@ -187,7 +200,6 @@ class Engine:
                 self._fail([job.id], EngineFailed("The model cannot take this request; try again."))
 
     def _step(self, name: str, batch: Batch) -> None:
-        started = time.monotonic()
         try:
             with self._watchdog.over():
                 events = batch.step()
@@ -197,8 +209,6 @@ class Engine:
             self._residents.renew(name)
             self._fail(batch.jobs, EngineFailed("The model failed on this batch; try again."))
             return
-        self.counters.steps += 1
-        self.counters.busy_seconds += time.monotonic() - started
         self._send(events)
 
     def _fail(self, job_ids: Sequence[str] | set[str], error: LlmError) -> None:
@@ -206,10 +216,11 @@ class Engine:
 
     def _send(self, events: list[tuple[str, Event]]) -> None:
         for job_id, event in events:
-            if isinstance(event, Done):
-                self.counters.count(event)
-            if isinstance(event, Done | Failed):
-                self._forget(job_id)
+            match event:
+                case Done(finish):
+                    self._forget(job_id, finish)
+                case Failed(error):
+                    self._forget(job_id, error.code or error.type)
         if events:
             self._loop.call_soon_threadsafe(self._deliver, events)
 

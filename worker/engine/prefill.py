@@ -30,6 +30,10 @@ class Prompt:
         """All but the last token is computed."""
         return self._state is not None and self._at >= len(self._tokens) - 1
 
+    @property
+    def nbytes(self) -> int:
+        return 0 if self._state is None else kv.nbytes(self._state)
+
     def remember(self) -> None:
         """For others that begin alike."""
         assert self._state is not None

@@ -12,6 +12,7 @@ from schemas.errors import LlmError, Unavailable
 from schemas.runtime import log as logs
 from worker.engine import kv, weights
 from worker.engine.batch import Batch
+from worker.engine.counters import Counters
 from worker.engine.model import Model
 from worker.engine.models import Models, broken
 from worker.engine.residency import Residency
@@ -31,9 +32,10 @@ class _Resident:
 class Residents:
     """Belongs to the engine's thread; only `names` may be read from elsewhere."""
 
-    def __init__(self, models: Models, shape: Shape) -> None:
+    def __init__(self, models: Models, shape: Shape, counters: Counters) -> None:
         self._models = models
         self._shape = shape
+        self._counters = counters
         self._residency = Residency(shape.memory_limit, shape.idle_unload)
         self._here: dict[str, _Resident] = {}
         self.names: frozenset[str] = frozenset()
@@ -67,6 +69,12 @@ class Residents:
         for name, resident in list(self._here.items()):
             if resident.batch.busy:
                 yield name, resident.batch
+
+    def weigh(self) -> None:
+        """Note what KV state there is."""
+        batches = [resident.batch for resident in self._here.values()]
+        self._counters.kv_bytes = sum(batch.nbytes for batch in batches)
+        self._counters.prefix_bytes = sum(batch.prefix_bytes for batch in batches)
 
     def fit(self, jobs: Sequence[Job]) -> bool:
         """Whether these may run together: their models in memory, their KV state in its budget."""
@@ -144,7 +152,7 @@ class Residents:
         log.info("model_unloaded", model=name)
 
     def _batch(self, model: Model, loaded: weights.Weights) -> Batch:
-        return Batch(model, loaded, self._shape)
+        return Batch(model, loaded, self._shape, self._counters)
 
     def _room(self, name: str, busy: set[str]) -> list[str] | None:
         size = self._models.catalog.find(name).bytes

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from schemas.completion import CompletionTokensDetails, Finish, PromptTokensDetails, TokenLogprob, Usage
 from schemas.errors import LlmError
+from worker.engine.counters import Counters
 from worker.engine.grammar import Guide
 from worker.engine.sampling import Draw
 from worker.engine.text import Transcript
@@ -20,12 +21,24 @@ class Tally:
 
     job: Job
     submitted: float
+    counters: Counters
     admitted: float = field(default_factory=time.monotonic)
     first_token: float = 0.0
     cached: int = 0
     tokens: int = 0
     thoughts: int = 0
     finishes: dict[int, Finish] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """The first token of any choice is there."""
+        if not self.first_token:
+            self.first_token = time.monotonic()
+            self.counters.first_token[self.job.lane].add(self.first_token - self.submitted)
+
+    def count(self) -> None:
+        """A token is shown."""
+        self.tokens += 1
+        self.counters.decode_tokens += 1
 
     def end(self, choice: int, finish: Finish) -> Iterator[Event]:
         self.finishes[choice] = finish
@@ -90,7 +103,7 @@ class Row:
     def take(self, token: int, logprob: TokenLogprob | None) -> Iterator[Event]:
         """Show a token that was drawn."""
         self._answer.append(token)
-        self._tally.first_token = self._tally.first_token or time.monotonic()
+        self._tally.begin()
         if token in self._eos:
             if self.guide is not None and self.guide.cut is not None:
                 yield from self._fail(self.guide.cut)
@@ -111,7 +124,7 @@ class Row:
 
     def _count(self, token: int) -> None:
         self._room -= 1
-        self._tally.tokens += 1
+        self._tally.count()
         self.draw.take(token)
         if self.guide is not None:
             self.guide.take(token)

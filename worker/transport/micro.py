@@ -77,9 +77,14 @@ class Service:
         description: str,
         metadata: dict[str, str],
         endpoints: list[Endpoint],
+        figures: Callable[[], object] = lambda: None,
     ) -> None:
+        """`figures` is what the statistics say besides; the protocol has a place for it at an endpoint, so the first
+        one carries it.
+        """
         self._nc = nc
         self._endpoints = endpoints
+        self._figures = figures
         self._identity = {"id": nc.new_inbox().rpartition(".")[2], "name": name, "version": version}
         self._description = description
         self._metadata = metadata
@@ -171,6 +176,7 @@ class Service:
 
     def _stats(self) -> dict[str, object]:
         endpoints = [endpoint.stats() for endpoint in self._endpoints]
+        endpoints[0].data = self._figures()
         stats = ServiceStats(
             **self._identity, started=self._started, endpoints=endpoints, metadata=self._metadata
         )

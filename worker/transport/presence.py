@@ -19,8 +19,8 @@ from schemas.codec import encode
 from schemas.presence import ModelCard, Presence
 from schemas.runtime import log as logs
 from worker.engine.catalog import Entry
+from worker.engine.counters import Counters
 from worker.engine.engine import Engine
-from worker.engine.run import Counters
 from worker.transport.loop import Loop
 
 log = logs.get("worker.presence")

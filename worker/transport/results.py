@@ -15,6 +15,7 @@ from schemas.codec import decode, encode
 from schemas.completion import Usage
 from schemas.errors import BadRequest
 from schemas.runtime import log as logs
+from worker.engine.counters import Lookups
 
 log = logs.get("worker.results")
 
@@ -23,6 +24,7 @@ class Results:
     """Reads and writes entries by fingerprint. What goes wrong here is logged, and no article's fault."""
 
     def __init__(self, js: JetStreamContext) -> None:
+        self.lookups = Lookups()
         self._js = js
         self._bucket: KeyValue
 
@@ -30,6 +32,11 @@ class Results:
         self._bucket = await self._js.key_value(streams.CACHE.bucket)
 
     async def get(self, key: str) -> CachedAnswer | None:
+        found = await self._find(key)
+        self.lookups.add(found is not None)
+        return found
+
+    async def _find(self, key: str) -> CachedAnswer | None:
         try:
             return decode(CachedAnswer, (await self._bucket.get(key)).value or b"")
         except KeyNotFoundError:

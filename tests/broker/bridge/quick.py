@@ -14,8 +14,9 @@ from bridge.client.connection import connect
 from bridge.settings import Settings
 from schemas.completion import Usage
 from worker.engine.catalog import Catalog, Entry
+from worker.engine.counters import Counters
 from worker.engine.engine import Engine
-from worker.engine.run import Counters, Run
+from worker.engine.run import Run
 from worker.jobs import Done, Durations, Ended, Job, Prepared, Request, Sampling, Text
 from worker.settings import Settings as WorkerSettings
 from worker.transport import topology

@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 
 from bridge.client import presence, queue, responses, stored
+from bridge.client.census import Census
 from bridge.up.programs import find_conf, find_server
 from schemas import subjects
 from schemas.responses.response import KeptResponse, Response
@@ -96,7 +97,7 @@ async def test_the_bridge_reads_presence_and_the_queue(server: Server, mover: Mo
     nc = await server.connect("bridge")
     await mover.nc.jetstream().publish("$KV.llm_workers.w", b"not json")
     assert await presence.workers(nc) == []
-    assert [lane.waiting for lane in (await queue.state(nc)).lanes] == [0, 0]
+    assert [lane.waiting for lane in (await queue.state(nc, Census(nc))).lanes] == [0, 0]
     await nc.close()
     assert server.denied == []
 

@@ -73,8 +73,9 @@ def publishing() -> Table:
     for user in USERS:
         table.add(f"_INBOX.{user}.x", "worker")
     table.add("_INBOX.x", "worker")
-    for verb in ("PING", "INFO.llm", "STATS.llm.x"):
+    for verb in ("PING", "INFO.llm", "STATS", "STATS.llm.x"):
         table.add(f"$SRV.{verb}")
+    table.add("$SRV.STATS.llm", "bridge")
     for call in ("SERVER.PING", "ACCOUNT.LLM.CONNZ", "ACCOUNT.PING.CONNZ", "USER.INFO"):
         table.add(f"$SYS.REQ.{call}")
     return table

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.client import Client, articles, letters, outcomes, queue, stored
 from bridge.client.articles import Target
+from bridge.client.census import Census
 from bridge.client.gate import Gate
 from bridge.client.letters import Wanted
 from bridge.publication import Line, Publication
@@ -176,7 +177,7 @@ async def test_a_dead_letter_is_read_sent_again_and_gone(
     assert await letters.retry(operator, letter, Gate(print)) == "sent again"
     await letters.remove(operator, await letters.find(operator, Wanted(), "b"))
     assert [one async for one in letters.every(operator, Wanted("coin"))] == []
-    state = await queue.state(operator)
+    state = await queue.state(operator, Census(operator))
     assert (state.done, state.dead, [lane.waiting for lane in state.lanes]) == (0, 0, [0, 1])
     again = await stored.last(operator, "ARTICLES", "articles.norm.coin.a")
     assert again is not None
