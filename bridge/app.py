@@ -29,7 +29,7 @@ def main() -> int:
     except LlmError as error:
         sys.stderr.write(f"error: {error.message}\n")
         return 2 if isinstance(error, BadSettings) else 1
-    log.setup(chosen.log_level, chosen.log_format)
+    log.setup(chosen.log_level, chosen.log_format, chosen.kept_log)
     try:
         loop.run(run(chosen))
     except LlmError as error:

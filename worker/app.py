@@ -187,7 +187,7 @@ class Worker:
 
 
 def shape_of(settings: Settings) -> Shape:
-    """What the settings let the engine take."""
+    """What the settings let the engine take. Plain numbers: pydantic's sizes are none to msgspec."""
     return Shape(
         rows=settings.slots + settings.chat_slots,
         chat_rows=settings.chat_slots,
@@ -195,10 +195,10 @@ def shape_of(settings: Settings) -> Shape:
         prefill_chunk=settings.prefill_chunk,
         live_chunk=settings.live_chunk,
         prefill_stretch=settings.prefill_stretch,
-        prefix_bytes=settings.prefix_bytes,
+        prefix_bytes=int(settings.prefix_bytes),
         # On a small machine the weights need their share, too.
-        kv_bytes=min(settings.kv_bytes, settings.memory // 2),
-        memory_limit=settings.memory,
+        kv_bytes=int(min(settings.kv_bytes, settings.memory // 2)),
+        memory_limit=int(settings.memory),
         idle_unload=settings.idle_unload,
         step_limit=settings.step_limit,
         default_max_tokens=settings.default_max_tokens,
@@ -210,7 +210,7 @@ def shape_of(settings: Settings) -> Shape:
 def main() -> NoReturn:
     """Run a worker with the settings of this machine; ends the process with its exit code."""
     settings = Settings.load()
-    logs.setup(settings.log_level, settings.log_format)
+    logs.setup(settings.log_level, settings.log_format, settings.kept_log)
     worker = Worker(settings)
     code = _run(worker)
     # All is settled and said. What is left of the process can only do harm: MLX's device threads now and then

@@ -101,6 +101,10 @@ class Durations:
     prefill: float
     decode: float
 
+    @property
+    def total(self) -> float:
+        return self.queued + self.prefill + self.decode
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -153,17 +157,6 @@ class Done:
     finish: Finish
     usage: Usage
     durations: Durations
-
-    def fields(self) -> dict[str, int | float]:
-        """What a log line says of it; seconds to the millisecond."""
-        spent = self.durations
-        return {
-            "prompt_tokens": self.usage.prompt_tokens,
-            "completion_tokens": self.usage.completion_tokens,
-            "queued": round(spent.queued, 3),
-            "prefill": round(spent.prefill, 3),
-            "decode": round(spent.decode, 3),
-        }
 
 
 @dataclass(frozen=True, slots=True)

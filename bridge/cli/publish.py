@@ -116,7 +116,7 @@ class _Json:
 
     def published(self, article: Outgoing, sequence: int | None) -> None:
         status = "waits already" if sequence is None else "published"
-        self._emit(status, id=article.id, sequence=sequence)
+        self._emit(status, id=article.id, sequence=sequence, trace_id=article.trace_id)
 
     def outcome(self, outcome: Outcome) -> None:
         if outcome.analysis is not None:

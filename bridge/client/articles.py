@@ -11,10 +11,11 @@ from nats.aio.client import Client
 
 from bridge.client import stored
 from bridge.client.gate import Gate, GaveUp
-from schemas import streams, subjects
+from schemas import streams, subjects, trace
 from schemas.articles import article_id, decode_article
 from schemas.errors import BadRequest, LlmError, TooLarge, Unavailable
 from schemas.subjects import Lane
+from schemas.trace import Trace
 
 # The server's codes: a limit of the stream; none of its memory or disk left, for it or for the account.
 _STORE_FAILED = 10077
@@ -25,11 +26,12 @@ _MSG_ID = "Nats-Msg-Id"
 
 
 class Target(NamedTuple):
-    """Where articles go; `replace` asks for a new analysis of what has one."""
+    """Where articles go; `replace` asks for a new analysis of what has one. Without a `trace` each has its own."""
 
     recipe: str = "coin"
     lane: Lane = "norm"
     replace: bool = False
+    trace: Trace | None = None
 
 
 class Outgoing(NamedTuple):
@@ -41,6 +43,10 @@ class Outgoing(NamedTuple):
     subject: str
     payload: bytes
     headers: Mapping[str, str]
+
+    @property
+    def trace_id(self) -> str:
+        return trace.of(self.headers).trace_id
 
     @property
     def replace(self) -> bool:
@@ -74,7 +80,9 @@ def outgoing(key: str, token: str, payload: bytes, target: Target) -> Outgoing:
         raise BadRequest(
             f"`{target.recipe}` cannot be a recipe's name.", param="recipe", code="invalid_value"
         )
-    headers = {subjects.REPLACE: "true"} if target.replace else {}
+    headers = (target.trace or trace.new()).headers
+    if target.replace:
+        headers[subjects.REPLACE] = "true"
     if not fits(payload, headers):
         raise _too_large(payload)
     subject = subjects.article(target.lane, target.recipe, token)

@@ -12,9 +12,10 @@ from bridge.client.articles import Outgoing, fits, publish
 from bridge.client.gate import Gate
 from bridge.client.pages import Page
 from bridge.client.stored import Stored
-from schemas import streams, subjects
+from schemas import streams, subjects, trace
 from schemas.articles import DeadLetter
 from schemas.errors import BadRequest, NotFound
+from schemas.trace import Trace
 
 
 class Letter(NamedTuple):
@@ -25,6 +26,7 @@ class Letter(NamedTuple):
     sequence: int
     letter: DeadLetter | None
     payload: bytes
+    trace: Trace | None = None
 
 
 class Wanted(NamedTuple):
@@ -113,7 +115,8 @@ async def _send(nc: Client, letter: Letter, why: DeadLetter, gate: Gate) -> Fate
 def _headers(letter: Letter, why: DeadLetter) -> dict[str, str]:
     """The wish for a new analysis, and of the earlier life what there is room for."""
     headers = {subjects.REPLACE: "true"} if why.replace else {}
-    for name, value in why.earlier.headers().items():
+    followed = letter.trace.headers if letter.trace else {}
+    for name, value in (why.earlier.headers() | followed).items():
         if fits(letter.payload, headers | {name: value}):
             headers[name] = value
     return headers
@@ -130,4 +133,5 @@ def _letter(found: Stored) -> Letter:
         letter = DeadLetter.from_headers(found.headers)
     except BadRequest:
         letter = None
-    return Letter(token, recipe, found.sequence, letter, found.data)
+    traced = trace.parse(found.headers.get(subjects.TRACEPARENT))
+    return Letter(token, recipe, found.sequence, letter, found.data, traced)

@@ -19,7 +19,7 @@ from bridge.client.place import Place
 from bridge.client.stored import Stored
 from bridge.http import body, errors, query
 from bridge.http.auth import needs
-from bridge.http.context import NATS, SETTINGS
+from bridge.http.context import CALL, NATS, SETTINGS
 from bridge.http.prompt import promptly
 from bridge.http.query import Named
 from bridge.http.receipt import Ledger
@@ -62,7 +62,7 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
 async def create(request: web.Request) -> web.StreamResponse:
     options = query.read(request, Options)
     connection.require(request.app[NATS])
-    target = Target(options.recipe, options.lane, options.replace)
+    target = Target(options.recipe, options.lane, options.replace, request[CALL].trace)
     ledger = Ledger()
     try:
         try:

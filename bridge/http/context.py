@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,12 +14,11 @@ from bridge.client.overview import Observer
 from bridge.http.limits import Meter, Meters, Visit
 from bridge.keys import Key
 from bridge.settings import Settings
-from schemas import subjects
+from schemas import subjects, trace
+from schemas.trace import Trace
 
 if TYPE_CHECKING:
     from bridge.http.auth import Guard
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass
@@ -29,7 +27,7 @@ class Call:
 
     request_id: str
     path: str
-    traceparent: str | None
+    trace: Trace
     deadline: str | None = None
     model: str | None = None
     chunks: int | None = None
@@ -56,9 +54,7 @@ class Call:
 
     def headers(self) -> dict[str, str]:
         """What goes along to the worker."""
-        found = {subjects.REQUEST_ID: self.request_id}
-        if self.traceparent is not None:
-            found[subjects.TRACEPARENT] = self.traceparent
+        found = {subjects.REQUEST_ID: self.request_id, **self.trace.headers}
         if self.deadline is not None:
             found[subjects.DEADLINE] = self.deadline
         return found
@@ -75,19 +71,18 @@ CALL = web.RequestKey("call", Call)
 
 
 def new_call(request: web.Request) -> Call:
-    """The client's own id and trace where they can travel as a subject and a header, else none of them.
+    """The client's own id and trace where they can travel as a subject and a header, else new ones.
 
     An id that is in use is not given twice: whoever hangs up cancels it, and must not cancel somebody else's.
     """
     own = request.headers.get("X-Request-Id", "")
     usable = subjects.is_request_id(own) and own not in request.app[ACTIVE]
-    trace = request.headers.get("Traceparent", "").strip()
     deadline = request.headers.get(subjects.DEADLINE)
     return Call(
         request_id=own if usable else uuid.uuid4().hex,
         # Bytes that are no UTF-8 come as surrogates, which neither JSON nor a log can write.
         path=request.path.encode("utf-8", "replace").decode(),
-        traceparent=trace if _TRACEPARENT.fullmatch(trace) else None,
+        trace=trace.of(request.headers),
         # What is no time is the worker's to refuse; what no header can carry is no time.
         deadline=deadline if deadline is None or deadline.isascii() else "unreadable",
     )

@@ -60,7 +60,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         raise  # the client is gone: nobody is left to answer
     except Exception:
-        _log.exception("unexpected_error", request_id=request[CALL].request_id, path=request[CALL].path)
+        _log.exception("unexpected_error", path=request[CALL].path)
         if request.writer.output_size:
             raise  # an answer has begun: aiohttp closes the connection, which the client sees as broken
         return answer(LlmError("The bridge failed on this request; its log tells why under x-request-id."))

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bridge.http import deliver
-from bridge.http.context import ACTIVE, CALL, new_call
+from bridge.http.context import ACTIVE, CALL, Call, new_call
 from schemas.errors import Cancelled, LlmError
 from schemas.runtime import log
 
@@ -21,6 +21,11 @@ _PROBES = {"/healthz", "/readyz", "/metrics"}
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost middleware: also the answer's way to its reader is part of a request."""
     request[CALL] = call = new_call(request)
+    with log.bound(request_id=call.request_id, trace_id=call.trace.trace_id):
+        return await _observed(request, handler, call)
+
+
+async def _observed(request: web.Request, handler: Handler, call: Call) -> web.StreamResponse:
     request.app[ACTIVE].add(call.request_id)
     started = time.perf_counter()
     # A client that hangs up cancels the handler or breaks its writes; neither leaves an answer behind.
@@ -48,7 +53,6 @@ def _line(request: web.Request, status: int, seconds: float) -> None:
     say = _log.debug if request.path in _PROBES else _log.info
     say(
         "request",
-        request_id=call.request_id,
         method=request.method,
         path=call.path,
         status=status,

@@ -37,10 +37,11 @@ class Programs:
 
     def server(self) -> Program:
         command = [str(find_server()), "-c", str(find_conf()), "-a", HOST, "-p", str(self._port)]
+        log = self._folder.log("nats-server")
         # Never the usual monitoring port: a second `up` on this machine would find it taken.
-        command += ["-m", str(self._monitor), "-sd", str(self._folder.store)]
+        command += ["-m", str(self._monitor), "-sd", str(self._folder.store), "-l", str(log)]
         env = os.environ | self._credentials.server_env()
-        return Program("nats-server", command, env, self._folder.log("nats-server"), _SERVER_GRACE)
+        return Program("nats-server", command, env, log, _SERVER_GRACE)
 
     def worker(self) -> Program:
         env = self._env("worker", self._model)
@@ -63,6 +64,7 @@ class Programs:
             **dict.fromkeys(("NATS_CA", "NATS_CERT", "NATS_KEY"), ""),  # of some other server
             "NATS_MLX_DATA_DIR": str(self._folder.path),
             "NATS_MLX_LOG_FORMAT": "json",
+            "NATS_MLX_LOG_FILE": str(self._folder.log(user)),
         }
         return dict(os.environ) | common | own
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from schemas.runtime.logfile import LogFile
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -17,18 +22,42 @@ _SHARED: list[Processor] = [
 ]
 
 
-def setup(level: str, form: str) -> None:
-    """Send all logs of this process to stderr; `form` is auto, console or json."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=_renderers(form))
-    )
+class File(NamedTuple):
+    """Where JSON lines are kept: `total` bytes of all log files in its folder, none of them for longer than `days`."""
+
+    path: Path
+    total: int
+    days: float
+
+
+def setup(level: str, form: str, file: File | None = None) -> None:
+    """Send all logs of this process to stderr; `form` is auto, console or json. With a `file` they go there as
+    JSON, and to stderr only where a person sees it.
+    """
+    seen = sys.stderr.isatty()
+    handlers: list[logging.Handler] = []
+    if file is None or seen:
+        handlers.append(_formatted(logging.StreamHandler(sys.stderr), form))
+    if file is not None:
+        handlers.append(_formatted(LogFile(*file, captured=not seen), "json"))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = handlers
     root.setLevel(level.upper())
     # aiohttp's access log would be a second line for each request, asyncio's debug lines are noise.
     logging.getLogger("aiohttp.access").disabled = True
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def _formatted(handler: logging.Handler, form: str) -> logging.Handler:
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=_renderers(form))
+    )
+    return handler
+
+
+def bound(**fields: str) -> AbstractContextManager[None]:
+    """Each line said inside has these fields, also those of the tasks that are begun there."""
+    return cast(AbstractContextManager[None], structlog.contextvars.bound_contextvars(**fields))
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

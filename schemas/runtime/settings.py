@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.errors import LlmError
+from schemas.runtime.log import File
 from schemas.runtime.tls import Tls
 
 CONFIG = "NATS_MLX_CONFIG"
@@ -69,6 +70,10 @@ class ProcessSettings(BaseSettings):
         "info", validation_alias="NATS_MLX_LOG_LEVEL"
     )
     log_format: Literal["auto", "console", "json"] = Field("auto", validation_alias="NATS_MLX_LOG_FORMAT")
+    log_file: Path | None = Field(None, validation_alias="NATS_MLX_LOG_FILE")  # JSON lines, turned over
+    # Of all log files in that file's folder; a tenth of it is one file.
+    log_bytes: ByteSize = Field(ByteSize(200 * 1024**2), validation_alias="NATS_MLX_LOG_BYTES", ge=10_000)
+    log_days: float = Field(14.0, validation_alias="NATS_MLX_LOG_DAYS", gt=0)
 
     @model_validator(mode="after")
     def _credentials_are_whole(self: S) -> S:
@@ -79,6 +84,10 @@ class ProcessSettings(BaseSettings):
         if (self.nats_ca or self.nats_cert) and _TLS not in self.nats_url:
             raise ValueError("NATS_CA, NATS_CERT and NATS_KEY need a NATS_URL that begins with tls://")
         return self
+
+    @property
+    def kept_log(self) -> File | None:
+        return None if self.log_file is None else File(self.log_file, int(self.log_bytes), self.log_days)
 
     @property
     def password(self) -> str | None:

@@ -9,7 +9,7 @@ import time
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from schemas import streams, subjects
+from schemas import streams, subjects, trace
 from schemas.articles import (
     Analysis,
     Article,
@@ -26,6 +26,7 @@ from worker.recipes import Recipe
 from worker.transport import suspects
 from worker.transport.answers import Answer, Answers
 from worker.transport.ledger import Ledger, passes
+from worker.transport.line import fields
 from worker.transport.presence import PresenceBoard
 from worker.transport.recipes import Recipes
 
@@ -55,6 +56,13 @@ class Analyst:
 
     async def handle(self, msg: Msg) -> None:
         """Raises nothing but cancellation: then the message is given back by whoever cancelled."""
+        found = trace.of(msg.headers)
+        # One that has none is given one: what becomes of it shall have it, too.
+        msg.headers = {**(msg.headers or {}), **found.headers}
+        with logs.bound(trace_id=found.trace_id):
+            await self._see_through(msg)
+
+    async def _see_through(self, msg: Msg) -> None:
         while True:
             try:
                 await self._handle(msg)
@@ -115,7 +123,7 @@ class Analyst:
             outcome=answer.done.finish,
             attempts=analysis.attempts,
             cached=answer.cached,
-            **answer.done.fields(),
+            **fields(answer.done.usage, analysis.timings),
         )
 
     async def _check_model(self, recipe: Recipe) -> None:

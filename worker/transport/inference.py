@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import functools
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from schemas import subjects
+from schemas import subjects, trace
 from schemas.articles import Moment
 from schemas.errors import (
     BadRequest,
@@ -31,6 +32,7 @@ from worker.jobs import Done, Failed, Job, Request
 from worker.settings import Settings
 from worker.transport.abandon import Abandonment
 from worker.transport.api import CHAT, COMPLETIONS, Api
+from worker.transport.line import fields
 from worker.transport.micro import Endpoint, Handler
 from worker.transport.replies import Caller, PlainReply, Reply, StreamReply, new_id
 from worker.transport.runs import Runs
@@ -64,6 +66,7 @@ class _Exchange:
     job_id: str
     model: str | None
     prompts: int = 1
+    started: float = field(default_factory=time.monotonic)
     run: Run | None = None
     ended: LlmError | None = None
 
@@ -132,7 +135,8 @@ class Inference:
         exchange = _Exchange(api, msg, request_id, job_id, model)
         self._exchanges[job_id] = exchange
         try:
-            return await self._serve(exchange)
+            with logs.bound(request_id=request_id, trace_id=trace.of(msg.headers).trace_id):
+                return await self._serve(exchange)
         finally:
             del self._exchanges[job_id]
             self._abandonment.forget(job_id)
@@ -149,9 +153,12 @@ class Inference:
         except LlmError as known:
             error = known
         except Exception:
-            log.exception("inference_failed", request_id=exchange.request_id)
+            log.exception("inference_failed")
             error = EngineFailed("The worker failed on this request; its log says why.")
-        log.info(exchange.api.name, request_id=exchange.request_id, outcome=error.status, error=error.message)
+        total = round(time.monotonic() - exchange.started, 3)
+        log.info(
+            exchange.api.name, model=exchange.model, outcome=error.status, error=error.message, total=total
+        )
         await reply.fail(error)
         return error.message
 
@@ -174,13 +181,8 @@ class Inference:
             exchange.run = run
             await reply.open(works)
             done = await self._relay(run, reply)
-        log.info(
-            exchange.api.name,
-            request_id=exchange.request_id,
-            model=works[0].model,
-            outcome=done.finish,
-            **done.fields(),
-        )
+        spent = fields(done.usage, done.durations)
+        log.info(exchange.api.name, model=works[0].model, outcome=done.finish, **spent)
 
     async def _relay(self, run: Run, reply: Reply) -> Done:
         while True:

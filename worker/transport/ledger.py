@@ -19,7 +19,7 @@ from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
-from schemas import streams, subjects
+from schemas import streams, subjects, trace
 from schemas.articles import Analysis, DeadLetter, Earlier, wants_replacement
 from schemas.codec import encode
 from schemas.errors import TooLarge
@@ -101,7 +101,7 @@ class Ledger:
     async def analysis(self, msg: Msg, token: str, analysis: Analysis, *, replace: bool) -> None:
         """Store an analysis; one that is there already stays and counts as stored, unless `replace`."""
         original = Original.of(msg)
-        headers = None if replace else {EXPECTED_LAST: "0"}
+        headers = {} if replace else {EXPECTED_LAST: "0"}
         subject = subjects.analysis(analysis.recipe, token)
         try:
             stored = await self._store(original, subject, encode(analysis), headers)
@@ -196,15 +196,13 @@ class Ledger:
         except NotFoundError:
             return None
 
-    async def _store(
-        self, original: Original, subject: str, payload: bytes, headers: dict[str, str] | None
-    ) -> bool:
-        """False when the article has ended meanwhile. Raises APIError for what the server will never take, TooLarge
+    async def _store(self, original: Original, subject: str, payload: bytes, headers: dict[str, str]) -> bool:
+        """With the article's trace. False when the article has ended meanwhile. Raises APIError for what the server will never take, TooLarge
         for what it cannot.
         """
         while not await self._gone(original):
             try:
-                await self._js.publish(subject, payload, headers=headers, timeout=10)
+                await self._js.publish(subject, payload, headers=headers | _trace(original), timeout=10)
                 return True
             except MaxPayloadError:
                 sentence = f"What is to be stored has {len(payload)} bytes, more than the server takes."
@@ -226,6 +224,12 @@ def passes(error: NatsError) -> bool:
 
 def _letter(original: Original) -> str:
     return subjects.dead_article(streams.ARTICLES.name, original.subject)
+
+
+def _trace(original: Original) -> dict[str, str]:
+    """What an article's end takes along of it, so that it can be followed."""
+    found = trace.parse(original.headers.get(subjects.TRACEPARENT))
+    return found.headers if found else {}
 
 
 def _later(one: RawStreamMsg, other: Original) -> bool:

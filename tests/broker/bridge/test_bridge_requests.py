@@ -13,7 +13,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from bridge.client import chat
-from schemas import subjects
+from schemas import subjects, trace
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -73,7 +73,9 @@ async def test_a_request_id_that_cannot_travel_is_replaced(
     async with http.post(URL, data=ask(), headers={"X-Request-Id": bad, "traceparent": "junk"}) as got:
         new = got.headers["X-Request-Id"]
     assert new != bad
-    assert script.requests.get_nowait().headers == {subjects.REQUEST_ID: new}
+    sent = script.requests.get_nowait().headers
+    assert (sent[subjects.REQUEST_ID], sent.keys()) == (new, {subjects.REQUEST_ID, subjects.TRACEPARENT})
+    assert trace.parse(sent[subjects.TRACEPARENT])
 
 
 async def test_nobody_cancels_a_request_of_somebody_else_by_taking_its_id(
