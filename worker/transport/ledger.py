@@ -197,8 +197,8 @@ class Ledger:
             return None
 
     async def _store(self, original: Original, subject: str, payload: bytes, headers: dict[str, str]) -> bool:
-        """With the article's trace. False when the article has ended meanwhile. Raises APIError for what the server will never take, TooLarge
-        for what it cannot.
+        """With the article's trace. False when the article has ended meanwhile. Raises APIError for what the server
+        will never take, TooLarge for what it cannot.
         """
         while not await self._gone(original):
             try:

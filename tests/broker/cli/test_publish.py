@@ -13,7 +13,7 @@ from bridge.client.census import Census
 from bridge.client.gate import Gate
 from bridge.client.letters import Wanted
 from bridge.publication import Line, Publication
-from schemas import streams
+from schemas import streams, trace
 from schemas.articles import DeadLetter
 from schemas.errors import LlmError
 from tests.broker.cli.publishing import PLAIN, Report, article, lines, run
@@ -53,7 +53,8 @@ async def test_the_largest_article_that_is_sent_is_taken(mover: Mover, publisher
             except LlmError:
                 room -= 1
         payload = article("x", body="y" * room)
-        headers = {"Nats-Msg-Id": f"{room:032}"} | ({"Llm-Replace": "true"} if target.replace else {})
+        headers = {"Nats-Msg-Id": f"{room:032}"} | trace.new().headers
+        headers |= {"Llm-Replace": "true"} if target.replace else {}
         subject = "articles.norm.coin." + "xy"[target.replace]
         reply = await publisher.request(subject, payload, headers=dict(headers))
         assert "seq" in json.loads(reply.data)
