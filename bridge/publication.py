@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -68,7 +69,9 @@ class Report(Protocol):
 
 
 class Publication:
-    """One run over some lines. `give_up`: seconds without any progress after which it ends."""
+    """One run over some lines, which come as blocks of those that are at hand together: within a block the short
+    ones go first. `give_up`: seconds without any progress after which it ends.
+    """
 
     def __init__(self, nc: Client, target: Target, report: Report, give_up: float | None = None) -> None:
         self.tally = Tally()
@@ -80,15 +83,15 @@ class Publication:
         self._reading: asyncio.Task[None] | None = None
         self._newest: Line | None = None
 
-    async def publish(self, lines: AsyncGenerator[Line]) -> None:
+    async def publish(self, blocks: AsyncGenerator[list[Line]]) -> None:
         """Until the server has stored each good line, or it is given up."""
-        await self._send_all(lines, None)
+        await self._send_all(blocks, None)
 
-    async def publish_and_wait(self, lines: AsyncGenerator[Line]) -> None:
+    async def publish_and_wait(self, blocks: AsyncGenerator[list[Line]]) -> None:
         """Until each good line has its analysis or its dead letter; they come while others still go."""
         outcomes = Outcomes(self._nc, self._gate)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._send_all(lines, outcomes))
+            tasks.create_task(self._send_all(blocks, outcomes))
             try:
                 async for outcome in outcomes:
                     self.tally.done += outcome.dead is None
@@ -98,28 +101,32 @@ class Publication:
             except GaveUp as error:
                 self._give_up(error)
 
-    async def _send_all(self, lines: AsyncGenerator[Line], outcomes: Outcomes | None) -> None:
+    async def _send_all(self, blocks: AsyncGenerator[list[Line]], outcomes: Outcomes | None) -> None:
         async with asyncio.TaskGroup() as tasks:
             # A task of its own: who gave up must not wait for a pipe that says nothing more.
-            self._reading = tasks.create_task(self._read(tasks, lines, outcomes))
+            self._reading = tasks.create_task(self._read(tasks, blocks, outcomes))
         if self._reading.cancelled() and self._newest is not None:
             self._report.unread(self._newest)
         if outcomes is not None:
             outcomes.close()
 
     async def _read(
-        self, tasks: asyncio.TaskGroup, lines: AsyncGenerator[Line], outcomes: Outcomes | None
+        self, tasks: asyncio.TaskGroup, blocks: AsyncGenerator[list[Line]], outcomes: Outcomes | None
     ) -> None:
-        async with contextlib.aclosing(lines):
-            async for line in lines:
-                self._newest = line
+        async with contextlib.aclosing(blocks):
+            async for block in blocks:
+                self._newest = block[-1]
+                # What is decoded together is as wide as the longest of it: like goes with like.
+                left = deque(sorted(block, key=lambda line: len(line.text)))
                 try:
-                    await self._free.acquire()
+                    while left:
+                        await self._free.acquire()
+                        sending = tasks.create_task(self._send(left.popleft(), outcomes))
+                        sending.add_done_callback(lambda _: self._free.release())
                 except asyncio.CancelledError:
-                    self._unsent(line)
+                    for line in left:
+                        self._unsent(line)
                     raise
-                sending = tasks.create_task(self._send(line, outcomes))
-                sending.add_done_callback(lambda _: self._free.release())
 
     async def _send(self, line: Line, outcomes: Outcomes | None) -> None:
         try:

@@ -12,19 +12,20 @@ from bridge import jsonl
 from bridge.publication import Line
 from schemas.errors import BadRequest
 
-_CHUNK = 256 * 1024
+_CHUNK = 1024 * 1024
 
 
-async def of_files(files: Iterable[Path]) -> AsyncGenerator[Line]:
-    """Each line that is not blank; `-` is stdin."""
+async def of_files(files: Iterable[Path]) -> AsyncGenerator[list[Line]]:
+    """Each line that is not blank, with those that were read with it; `-` is stdin."""
     for file in files:
         stdin = file == Path("-")
         if file.is_dir():
             raise BadRequest(f"{file} is a directory; name the files in it.")
         descriptor = sys.stdin.fileno() if stdin else os.open(file, os.O_RDONLY)
         try:
-            async for line in _numbered("stdin" if stdin else str(file), descriptor):
-                yield line
+            name = "stdin" if stdin else str(file)
+            async for block in jsonl.numbered_blocks(_chunks(descriptor)):
+                yield [Line(f"{name}:{number}", text) for number, text in block]
         finally:
             if not stdin:
                 os.close(descriptor)
@@ -34,11 +35,6 @@ async def of_descriptor(descriptor: int, longest: int = sys.maxsize) -> AsyncGen
     """Lines without their ends, as they come. Of one beyond `longest` bytes, the rest is dropped."""
     async for line in jsonl.lines(_chunks(descriptor), longest):
         yield line
-
-
-async def _numbered(name: str, descriptor: int) -> AsyncGenerator[Line]:
-    async for number, text in jsonl.numbered(_chunks(descriptor)):
-        yield Line(f"{name}:{number}", text)
 
 
 async def _chunks(descriptor: int) -> AsyncGenerator[bytes]:

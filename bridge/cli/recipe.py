@@ -117,12 +117,13 @@ async def _test(file: Path, articles: Path | None, as_json: bool) -> bool:
             _checked(await _try(nc, text, None), as_json)
             return True
         good = True
-        async for line in lines.of_files([articles]):
-            try:
-                good &= await _one(nc, text, decode_article(line.text.strip()), as_json)
-            except LlmError as error:
-                good = False
-                note(f"{line.where}: {error.message}")
+        async for block in lines.of_files([articles]):
+            for line in block:
+                try:
+                    good &= await _one(nc, text, decode_article(line.text.strip()), as_json)
+                except LlmError as error:
+                    good = False
+                    note(f"{line.where}: {error.message}")
     return good
 
 

@@ -105,9 +105,9 @@ async def _show_samples(ready: Ready) -> int:
     return 0 if report.rows and not publication.tally.failed else 1
 
 
-async def _lines() -> AsyncGenerator[Line]:
-    for number, text in enumerate(_SAMPLES.read_bytes().splitlines(), 1):
-        yield Line(f"articles.jsonl:{number}", text)
+async def _lines() -> AsyncGenerator[list[Line]]:
+    texts = _SAMPLES.read_bytes().splitlines()
+    yield [Line(f"articles.jsonl:{number}", text) for number, text in enumerate(texts, 1)]
 
 
 class _Samples(Lines):

@@ -58,9 +58,10 @@ def article(key: str, **fields: object) -> bytes:
     return json.dumps({"id": key, "title": f"title {key}", "body": "b"} | fields).encode()
 
 
-async def lines(*texts: bytes) -> AsyncGenerator[Line]:
+async def lines(*texts: bytes) -> AsyncGenerator[list[Line]]:
+    """As a slow pipe brings them."""
     for number, text in enumerate(texts, 1):
-        yield Line(f"f:{number}", text)
+        yield [Line(f"f:{number}", text)]
 
 
 async def run(nc: Client, *texts: bytes, wait: bool = True, target: Target = PLAIN) -> tuple[Tally, Report]:

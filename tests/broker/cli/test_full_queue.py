@@ -51,10 +51,10 @@ class Pipe:
         self._count = count
         self._ends = ends
 
-    async def lines(self) -> AsyncGenerator[Line]:
+    async def lines(self) -> AsyncGenerator[list[Line]]:
         for number in range(1, self._count + 1):
             self.read = number
-            yield Line(f"f:{number}", article(f"n{number}", body="b" * 1000))
+            yield [Line(f"f:{number}", article(f"n{number}", body="b" * 1000))]
         if not self._ends:
             await asyncio.Event().wait()
 
@@ -145,11 +145,11 @@ async def test_a_killed_server_is_waited_for(tmp_path: Path) -> None:
         publisher = await connect(server.url, "publisher", password, name="test", wait=False)
         publication = Publication(publisher, PLAIN, report)
 
-        async def some() -> AsyncGenerator[Line]:
+        async def some() -> AsyncGenerator[list[Line]]:
             for number in range(100):
                 if number == 50:
                     server.process.kill()
-                yield Line(f"f:{number}", article(f"n{number}"))
+                yield [Line(f"f:{number}", article(f"n{number}"))]
 
         work = asyncio.create_task(publication.publish(some()))
         async with asyncio.timeout(20):

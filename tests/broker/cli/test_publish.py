@@ -189,12 +189,12 @@ async def test_an_article_survives_that_the_server_goes_away(mover: Mover, publi
     """The connection ends in the middle; the publisher goes on by itself."""
     texts = [article(f"r{n}") for n in range(60)]
 
-    async def slowly() -> AsyncGenerator[Line]:
+    async def slowly() -> AsyncGenerator[list[Line]]:
         for number, text in enumerate(texts, 1):
             if number == 30:
                 assert publisher._transport is not None
                 publisher._transport.close()  # as if the cable was pulled
-            yield Line(f"f:{number}", text)
+            yield [Line(f"f:{number}", text)]
 
     report = Report()
     publication = Publication(publisher, PLAIN, report)
@@ -217,3 +217,23 @@ async def test_texts_are_not_kept_while_their_outcomes_are_awaited(mover: Mover,
     ):
         waiting.add(expected)
     assert [bool(one.article.payload) for one in waiting._waiting] == [False, False, False, True]
+
+
+async def test_what_is_read_together_goes_with_its_like_in_length(
+    publisher: Client, operator: Client
+) -> None:
+    """Rows of a batch are as wide as the longest: a queue in this order is padded least."""
+
+    async def file() -> AsyncGenerator[list[Line]]:
+        for block in (("a", 300), ("b", 100), ("c", 200)), (("d", 20), ("e", 10)):
+            yield [Line(key, article(key, body="x" * size)) for key, size in block]
+
+    publication = Publication(publisher, PLAIN, Report())
+    publication._free = asyncio.Semaphore(1)  # one after another, or their order would be chance
+    await publication.publish(file())
+    info = await operator.jetstream().stream_info("ARTICLES")
+    stored = [
+        (await operator.jetstream().get_msg("ARTICLES", at)).subject
+        for at in range(info.state.last_seq - 4, info.state.last_seq + 1)
+    ]
+    assert [subject.rpartition(".")[2] for subject in stored] == ["b", "c", "a", "e", "d"]
