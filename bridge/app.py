@@ -15,7 +15,7 @@ from bridge.http import routes
 from bridge.http.door import Site
 from bridge.settings import Settings
 from schemas.errors import LlmError, Unavailable
-from schemas.runtime import log, loop
+from schemas.runtime import log, loop, spans
 from schemas.runtime.settings import BadSettings
 
 _log = log.get("bridge")
@@ -30,11 +30,14 @@ def main() -> int:
         sys.stderr.write(f"error: {error.message}\n")
         return 2 if isinstance(error, BadSettings) else 1
     log.setup(chosen.log_level, chosen.log_format, chosen.kept_log)
+    spans.setup("nats-mlx bridge")
     try:
         loop.run(run(chosen))
     except LlmError as error:
         _log.error("stopped", reason=error.message)
         return 1
+    finally:
+        spans.stop()
     return 0
 
 

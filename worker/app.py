@@ -17,7 +17,7 @@ from nats.errors import Error as NatsError
 from schemas import __version__
 from schemas.errors import LlmError
 from schemas.runtime import log as logs
-from schemas.runtime import loop
+from schemas.runtime import loop, spans
 from schemas.runtime.connection import connect
 from schemas.subjects import SERVICE
 from worker.engine.catalog import Catalog
@@ -211,8 +211,10 @@ def main() -> NoReturn:
     """Run a worker with the settings of this machine; ends the process with its exit code."""
     settings = Settings.load()
     logs.setup(settings.log_level, settings.log_format, settings.kept_log)
+    spans.setup("nats-mlx worker")
     worker = Worker(settings)
     code = _run(worker)
+    spans.stop()
     # All is settled and said. What is left of the process can only do harm: MLX's device threads now and then
     # abort it in their destructors, and the hub's client would hold it until a download is complete.
     sys.stderr.flush()

@@ -62,7 +62,7 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
 async def create(request: web.Request) -> web.StreamResponse:
     options = query.read(request, Options)
     connection.require(request.app[NATS])
-    target = Target(options.recipe, options.lane, options.replace, request[CALL].trace)
+    target = Target(options.recipe, options.lane, options.replace, request[CALL].span.here)
     ledger = Ledger()
     try:
         try:

@@ -14,8 +14,9 @@ from bridge.client.overview import Observer
 from bridge.http.limits import Meter, Meters, Visit
 from bridge.keys import Key
 from bridge.settings import Settings
-from schemas import subjects, trace
-from schemas.trace import Trace
+from schemas import subjects
+from schemas.runtime import spans
+from schemas.runtime.spans import Span
 
 if TYPE_CHECKING:
     from bridge.http.auth import Guard
@@ -27,7 +28,7 @@ class Call:
 
     request_id: str
     path: str
-    trace: Trace
+    span: Span
     deadline: str | None = None
     model: str | None = None
     chunks: int | None = None
@@ -54,7 +55,7 @@ class Call:
 
     def headers(self) -> dict[str, str]:
         """What goes along to the worker."""
-        found = {subjects.REQUEST_ID: self.request_id, **self.trace.headers}
+        found = {subjects.REQUEST_ID: self.request_id, **self.span.here.headers}
         if self.deadline is not None:
             found[subjects.DEADLINE] = self.deadline
         return found
@@ -82,7 +83,7 @@ def new_call(request: web.Request) -> Call:
         request_id=own if usable else uuid.uuid4().hex,
         # Bytes that are no UTF-8 come as surrogates, which neither JSON nor a log can write.
         path=request.path.encode("utf-8", "replace").decode(),
-        trace=trace.of(request.headers),
+        span=spans.of(request.headers),
         # What is no time is the worker's to refuse; what no header can carry is no time.
         deadline=deadline if deadline is None or deadline.isascii() else "unreadable",
     )

@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 from bridge.http import deliver
 from bridge.http.context import ACTIVE, CALL, Call, new_call
 from schemas.errors import Cancelled, LlmError
-from schemas.runtime import log
+from schemas.runtime import log, spans
 
 _log = log.get("bridge.http")
 # Asked every few seconds by machines.
@@ -21,7 +21,7 @@ _PROBES = {"/healthz", "/readyz", "/metrics"}
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost middleware: also the answer's way to its reader is part of a request."""
     request[CALL] = call = new_call(request)
-    with log.bound(request_id=call.request_id, trace_id=call.trace.trace_id):
+    with log.bound(request_id=call.request_id, trace_id=call.span.here.trace_id):
         return await _observed(request, handler, call)
 
 
@@ -59,3 +59,8 @@ def _line(request: web.Request, status: int, seconds: float) -> None:
         seconds=round(seconds, 4),
         **call.notes(),
     )
+    route = request.match_info.route.resource
+    spans.told(
+        f"{request.method} {route.canonical if route else 'unknown'}", call.span, seconds, time.time(), "SERVER",
+        http__request__method=request.method, http__response__status_code=status, url__path=call.path,
+    )  # fmt: skip

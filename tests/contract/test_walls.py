@@ -14,7 +14,7 @@ SOURCES = [file for package in PACKAGES for file in sorted((ROOT / package).rglo
 CODE = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))]
 TEXTS = {".py", ".toml", ".md", ".conf", ".json", ".yml", ".yaml", ".sh", ".html", ".js", ".css", ""}
 ENGINE = {"mlx", "mlx_lm", "llguidance", "huggingface_hub", "transformers", "tokenizers"}
-RUNTIME = {"structlog", "pydantic", "pydantic_settings", "platformdirs", "nats", "uvloop"}
+RUNTIME = {"structlog", "pydantic", "pydantic_settings", "platformdirs", "nats", "uvloop", "opentelemetry"}
 # What running the tests leaves behind, and git (in a second worktree it is a file).
 MADE = {"__pycache__", ".hypothesis", "node_modules", ".git"}
 # Put together so that this file does not name them.

@@ -9,7 +9,7 @@ import time
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from schemas import streams, subjects, trace
+from schemas import streams, subjects
 from schemas.articles import (
     Analysis,
     Article,
@@ -20,13 +20,14 @@ from schemas.articles import (
 )
 from schemas.errors import BadRequest, EngineFailed, LlmError, NotFound, Unavailable
 from schemas.runtime import log as logs
+from schemas.runtime import spans
+from schemas.runtime.spans import Span
 from worker.engine.engine import Engine
 from worker.jobs import Job, JobLane, Prepared
 from worker.recipes import Recipe
-from worker.transport import suspects
+from worker.transport import line, suspects
 from worker.transport.answers import Answer, Answers
 from worker.transport.ledger import Ledger, passes
-from worker.transport.line import fields
 from worker.transport.presence import PresenceBoard
 from worker.transport.recipes import Recipes
 
@@ -56,16 +57,17 @@ class Analyst:
 
     async def handle(self, msg: Msg) -> None:
         """Raises nothing but cancellation: then the message is given back by whoever cancelled."""
-        found = trace.of(msg.headers)
-        # One that has none is given one: what becomes of it shall have it, too.
-        msg.headers = {**(msg.headers or {}), **found.headers}
-        with logs.bound(trace_id=found.trace_id):
-            await self._see_through(msg)
+        span = spans.of(msg.headers or {})
+        if span.caller is None:
+            # It is given a trace: what becomes of it shall have it, too.
+            msg.headers = {**(msg.headers or {}), **span.here.headers}
+        with logs.bound(trace_id=span.here.trace_id):
+            await self._see_through(msg, span)
 
-    async def _see_through(self, msg: Msg) -> None:
+    async def _see_through(self, msg: Msg, span: Span) -> None:
         while True:
             try:
-                await self._handle(msg)
+                await self._handle(msg, span)
                 return
             except NatsError as error:
                 if not passes(error):
@@ -76,9 +78,9 @@ class Analyst:
                 log.warning("article_waits", subject=msg.subject, error=str(error))
             await asyncio.sleep(_AGAIN)
 
-    async def _handle(self, msg: Msg) -> None:
+    async def _handle(self, msg: Msg, span: Span) -> None:
         try:
-            await self._analyse(msg)
+            await self._analyse(msg, span)
         except LlmError as error:
             await self._fail(msg, error)
         except NatsError:
@@ -100,7 +102,7 @@ class Analyst:
         log.warning("article_retry", subject=msg.subject, attempts=attempts, delay=delay, error=error.message)
         await msg.nak(delay=delay)
 
-    async def _analyse(self, msg: Msg) -> None:
+    async def _analyse(self, msg: Msg, span: Span) -> None:
         address = subjects.parse_article(msg.subject)
         replace = wants_replacement(msg.headers)
         if not replace and await self._ledger.has_analysis(address.recipe, address.token):
@@ -115,15 +117,18 @@ class Analyst:
         answer = await self._answers.get(_job(msg, work, address.lane), recipe.result, fresh=replace)
         analysis = self._compose(msg, name, address.recipe, recipe, article, work.model, answer)
         await self._ledger.analysis(msg, address.token, analysis, replace=replace)
-        log.info(
+        line.tell(
+            log,
             "article",
+            span,
+            answer.done.usage,
+            analysis.timings,
             id=name,
             recipe=address.recipe,
             model=analysis.model,
             outcome=answer.done.finish,
             attempts=analysis.attempts,
             cached=answer.cached,
-            **fields(answer.done.usage, analysis.timings),
         )
 
     async def _check_model(self, recipe: Recipe) -> None:

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from schemas import subjects, trace
+from schemas import subjects
 from schemas.articles import Moment
 from schemas.errors import (
     BadRequest,
@@ -26,13 +26,15 @@ from schemas.errors import (
     Unavailable,
 )
 from schemas.runtime import log as logs
+from schemas.runtime import spans
+from schemas.runtime.spans import Span
 from worker.engine.engine import Engine
 from worker.engine.run import Run
 from worker.jobs import Done, Failed, Job, Request
 from worker.settings import Settings
+from worker.transport import line
 from worker.transport.abandon import Abandonment
 from worker.transport.api import CHAT, COMPLETIONS, Api
-from worker.transport.line import fields
 from worker.transport.micro import Endpoint, Handler
 from worker.transport.replies import Caller, PlainReply, Reply, StreamReply, new_id
 from worker.transport.runs import Runs
@@ -65,6 +67,7 @@ class _Exchange:
     request_id: str
     job_id: str
     model: str | None
+    span: Span
     prompts: int = 1
     started: float = field(default_factory=time.monotonic)
     run: Run | None = None
@@ -132,10 +135,10 @@ class Inference:
         named = (msg.headers or {}).get(subjects.REQUEST_ID) or job_id
         # One that is refused is not repeated either: it may be as long as a message.
         request_id = named if subjects.is_request_id(named) else job_id
-        exchange = _Exchange(api, msg, request_id, job_id, model)
+        exchange = _Exchange(api, msg, request_id, job_id, model, spans.of(msg.headers or {}))
         self._exchanges[job_id] = exchange
         try:
-            with logs.bound(request_id=request_id, trace_id=trace.of(msg.headers).trace_id):
+            with logs.bound(request_id=request_id, trace_id=exchange.span.here.trace_id):
                 return await self._serve(exchange)
         finally:
             del self._exchanges[job_id]
@@ -156,9 +159,7 @@ class Inference:
             log.exception("inference_failed")
             error = EngineFailed("The worker failed on this request; its log says why.")
         total = round(time.monotonic() - exchange.started, 3)
-        log.info(
-            exchange.api.name, model=exchange.model, outcome=error.status, error=error.message, total=total
-        )
+        line.failed(log, exchange.api.name, exchange.span, total, error, model=exchange.model)
         await reply.fail(error)
         return error.message
 
@@ -181,8 +182,15 @@ class Inference:
             exchange.run = run
             await reply.open(works)
             done = await self._relay(run, reply)
-        spent = fields(done.usage, done.durations)
-        log.info(exchange.api.name, model=works[0].model, outcome=done.finish, **spent)
+        line.tell(
+            log,
+            exchange.api.name,
+            exchange.span,
+            done.usage,
+            done.durations,
+            model=works[0].model,
+            outcome=done.finish,
+        )
 
     async def _relay(self, run: Run, reply: Reply) -> Done:
         while True:
