@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from collections.abc import AsyncGenerator
 from importlib import resources
@@ -74,6 +75,7 @@ class _Task:
     def _tell(self, ready: Ready) -> None:
         """How to go on; another terminal finds a data folder of one's own only when it is told."""
         key = " -H 'authorization: Bearer <key>'" if self._keyed else ""
+        context = shlex.quote(str(ready.folder.contexts / "operator.json"))
         prefix = f"NATS_MLX_DATA_DIR={self._data_dir.absolute()} " if self._data_dir else ""
         note(f"""
 Ctrl-C stops it. In another terminal:
@@ -81,7 +83,8 @@ Ctrl-C stops it. In another terminal:
   {prefix}nats-mlx publish articles.jsonl --wait
   curl {ready.running.bridge_url}/v1/chat/completions -H 'content-type: application/json'{key} \\
     -d '{{"messages":[{{"role":"user","content":"What is a coin?"}}]}}'
-Logs are in {ready.logs}.""")
+  nats --context {context} stream report
+Logs are in {ready.folder.logs}.""")
 
 
 async def _show_samples(ready: Ready) -> int:

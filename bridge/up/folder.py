@@ -61,6 +61,10 @@ class Folder:
     def store(self) -> Path:
         return self.path / "nats"
 
+    @property
+    def contexts(self) -> Path:
+        return self.path / "contexts"
+
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 

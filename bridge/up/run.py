@@ -14,7 +14,7 @@ from bridge import credentials
 from bridge.client import Client, presence
 from bridge.client.connection import connect
 from bridge.credentials import Credentials
-from bridge.up import disk, ports
+from bridge.up import contexts, disk, ports
 from bridge.up.child import Child
 from bridge.up.folder import Folder, Running
 from bridge.up.guard import Guard
@@ -42,7 +42,7 @@ class Ready(NamedTuple):
 
     running: Running
     credentials: Credentials
-    logs: Path
+    folder: Folder
     steady: Callable[[], None]
 
 
@@ -96,9 +96,10 @@ class _Course:
         house.settle()
         running = Running(os.getpid(), programs.nats_url, url)
         self._folder.announce(running)
+        contexts.write(self._folder.contexts, programs.nats_url, self._keys)
         watching = asyncio.create_task(disk.watch(server, programs.health_url, self._folder.store, self._say))
         try:
-            return await job(Ready(running, self._keys, self._folder.logs, house.steady))
+            return await job(Ready(running, self._keys, self._folder, house.steady))
         finally:
             watching.cancel()
 

@@ -53,8 +53,6 @@ async def test_it_holds_from_the_next_article_on(house: House, tmp_path: Path) -
 
     silent = await house.run("recipe", "put", "mood", written(tmp_path, version="2"))
     assert silent.stderr.startswith("The text before it was version 2 too")
-    same = await house.run("recipe", "put", "mood", written(tmp_path, version="2"))
-    assert same.stdout.startswith("mood: in force already (version 2, revision ")
 
     assert (await house.run("recipe", "rm", "mood")).stdout == "mood: removed\n"
     dead = await house.run("publish", "-", "--recipe", "mood", "--wait", stdin=ARTICLE.replace("r1", "r3"))
@@ -82,9 +80,10 @@ async def test_what_cannot_be_used_is_not_put(
     assert (put.returncode, put.stdout) == (1, "")
     assert put.stderr.startswith("error: ") and why in put.stderr
     assert put.stderr.count("\n") == 1
-    assert (await house.run("recipe", "test", file)).stderr == put.stderr
-    shown = await house.run("recipe", "show", "wrong")
-    assert (shown.returncode, shown.stderr.partition(":")[0]) == (1, "error")
+    nc = await house.connect("operator")
+    with pytest.raises(NotFoundError):
+        await (await nc.jetstream().key_value("llm_recipes")).get("wrong")
+    await nc.close()
 
 
 async def test_a_trial_shows_everything_and_stores_nothing(house: House, tmp_path: Path) -> None:
@@ -118,13 +117,16 @@ async def test_an_answer_that_is_cut_is_told(house: House, tmp_path: Path) -> No
     assert ran.stderr == "r1: the answer did not end within 2 tokens: raise `max_tokens`.\n"
 
 
-@pytest.mark.parametrize("name", ["coin", "summary", "translate-ko"])
+@pytest.mark.parametrize("name", ["summary", "translate-ko"])
 async def test_what_ships_is_in_force_and_answers(house: House, tmp_path: Path, name: str) -> None:
-    assert (await house.run("recipe", "show", name)).stdout == (DATA / f"{name}.json").read_text()
     recipe = json.loads((DATA / f"{name}.json").read_text())
-    for field in recipe["answer"]["properties"].values():
-        if "maxLength" in field:
-            field["maxLength"] = 40  # a small model does not know when to stop
+    nc = await house.connect("operator")
+    kept = await (await nc.jetstream().key_value("llm_recipes")).get(name)
+    assert json.loads(kept.value or b"") == recipe
+    await nc.close()
+    answer = recipe["answer"]["properties"]
+    for field in answer.values():  # a small model does not know when to stop
+        field.update({"maxItems": 1} if field["type"] == "array" else {"maxLength": 20})
     file, articles = tmp_path / "short.json", tmp_path / "one.jsonl"
     file.write_text(json.dumps(recipe))
     articles.write_text(ARTICLE)

@@ -1,0 +1,95 @@
+"""The real `nats` CLI, and the README's blocks of its commands run as they stand there, on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import shutil
+import struct
+import subprocess
+import termios
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+PACKAGE = "github.com/nats-io/natscli/nats@v0.5.1"
+_MARK = "@@ command"
+_ID = re.compile(r"\b[A-Za-z0-9]{22}\b")
+_NUMBER = re.compile(r"\d[\d.,:]*(?:(?:[mµn]?s|m|h)\b)?")
+
+
+def find() -> str:
+    """Its path; without it a desk skips, and CI fails."""
+    found = shutil.which("nats") or shutil.which("nats", path=str(Path.home() / "go" / "bin"))
+    if found is None:
+        why = f"the `nats` CLI is needed: go install {PACKAGE}"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+    return found
+
+
+class Shown(NamedTuple):
+    """A command of a block, and the lines that it is said to print."""
+
+    command: str
+    lines: list[str]
+
+
+def block(heading: str) -> list[Shown]:
+    """The first block of commands below this heading of the README."""
+    text = README.read_text("utf-8").partition(f"{heading}\n")[2].partition("```console\n")[2]
+    shown: list[Shown] = []
+    for line in text.partition("\n```")[0].splitlines():
+        if line.startswith("$ "):
+            shown.append(Shown(line[2:], []))
+        else:
+            shown[-1].lines.append(line)
+    return shown
+
+
+def run(commands: list[str], env: Mapping[str, str], folder: Path) -> list[str]:
+    """What each prints, typed one after another into a terminal's shell."""
+    script = folder / "commands.sh"
+    script.write_text("".join(f"echo '{_MARK}'\n{command}\n" for command in commands))
+    text = "".join(_on_terminal(["bash", str(script)], env, folder))
+    return text.replace("\r\n", "\n").split(f"{_MARK}\n")[1:]
+
+
+def _on_terminal(command: list[str], env: Mapping[str, str], folder: Path) -> Iterator[str]:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 200, 200, 0, 0))
+    with (
+        open(ours, "rb", buffering=0) as reading,
+        subprocess.Popen(
+            command, env=env, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        ),
+    ):
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # the terminal's end, on Linux
+            while data := reading.read(65536):
+                yield data.decode(errors="replace")
+
+
+def missing(lines: list[str], output: str) -> list[str]:
+    """Those of `lines` that the output does not have, in their order; numbers and ids may be others."""
+    left = iter(_plain(output).splitlines())
+    return [line for line in lines if line != "..." and not any(_fits(line, one) for one in left)]
+
+
+def _fits(line: str, found: str) -> bool:
+    at = 0
+    for piece in _plain(line).split("..."):
+        at = found.find(piece.strip(), at)
+        if at < 0:
+            return False
+        at += len(piece.strip())
+    return True
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[ \t]+", " ", _NUMBER.sub("N", _ID.sub("ID", text)))
