@@ -14,6 +14,7 @@ from bridge.client.connection import connect
 from bridge.http import routes
 from bridge.http.door import Site
 from bridge.settings import Settings
+from schemas import __version__
 from schemas.errors import LlmError, Unavailable
 from schemas.runtime import log, loop, spans
 from schemas.runtime.settings import BadSettings
@@ -91,7 +92,7 @@ async def listen(chosen: Settings, nc: Client) -> web.AppRunner:
         raise Unavailable(
             f"Cannot listen on {where}: {error.strerror or error}; choose another port."
         ) from None
-    _log.info("listening", url=address(runner), loop=loop.name())
+    _log.info("listening", url=address(runner), version=__version__, loop=loop.name())
     return runner
 
 

@@ -10,6 +10,11 @@ from schemas.subjects import LANES, Lane
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
+# Of all that is laid out here; it stands in each stream's metadata. A change that an older worker would undo counts it
+# up: that one then refuses to start.
+LAYOUT = 1
+LAYOUT_KEY = "nats-mlx-layout"
+
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
     name: str

@@ -19,7 +19,6 @@ app = typer.Typer(
     name="nats-mlx",
     help="A language model on your Mac, fed by messages.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import msgspec
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, KeyValueConfig, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
-from schemas import streams
+from schemas import __version__, streams
+from schemas.errors import Conflict
 from schemas.runtime import log as logs
 
 log = logs.get("worker.topology")
@@ -21,9 +23,11 @@ _LEAST = 16 * 1024**2
 
 async def ensure(js: JetStreamContext, replicas: int = 1) -> None:
     """Bring the server's objects to the contract. Settings that the contract leaves open stay as they are.
+    Raises Conflict, before anything is changed, when a newer version has laid them out.
 
     `replicas`: so many copies of each stream at least. Who has more keeps them: another worker may ask for fewer.
     """
+    await _refuse_newer(js)
     for stream in streams.STREAMS:
         await _stream(js, stream, replicas)
     await _limit(js, streams.ARTICLES.name, streams.ARTICLES_BYTES)
@@ -33,17 +37,48 @@ async def ensure(js: JetStreamContext, replicas: int = 1) -> None:
         await _bucket(js, bucket, replicas)
 
 
+async def _refuse_newer(js: JetStreamContext) -> None:
+    for name in (*(stream.name for stream in streams.STREAMS), *map(_stream_of, streams.BUCKETS)):
+        try:
+            found = ((await js.stream_info(name)).config.metadata or {}).get(streams.LAYOUT_KEY, "0")
+        except NotFoundError:
+            continue
+        if int(found) > streams.LAYOUT:
+            raise Conflict(
+                f"The stream {name} is of a newer nats-mlx (layout {found}; {__version__} knows {streams.LAYOUT}) and "
+                "stays as it is: install that version here, too."
+            )
+
+
 async def _stream(js: JetStreamContext, wanted: streams.Stream, replicas: int) -> None:
     settings = msgspec.structs.asdict(wanted)
     try:
         found = (await js.stream_info(wanted.name)).config
     except NotFoundError:
-        await js.add_stream(StreamConfig(**settings, num_replicas=replicas))
+        await js.add_stream(StreamConfig(**settings, num_replicas=replicas, metadata=_signed({})))
         return
-    # An update replaces the whole configuration: what is not ours to say is taken over.
-    merged = dataclasses.replace(found, **settings, num_replicas=max(found.num_replicas or 1, replicas))
+    await _update(js, found, settings, replicas)
+
+
+async def _update(js: JetStreamContext, found: StreamConfig, settings: dict[str, Any], replicas: int) -> None:
+    """An update replaces the whole configuration: what is not ours to say is taken over."""
+    settings["max_age"] = _longer(found.max_age or 0, settings["max_age"])
+    copies = max(found.num_replicas or 1, replicas)
+    merged = dataclasses.replace(
+        found, **settings, num_replicas=copies, metadata=_signed(found.metadata or {})
+    )
     if merged != found:
         await js.update_stream(merged)
+        log.info("stream_updated", stream=found.name, layout=streams.LAYOUT)
+
+
+def _longer(one: float, other: float) -> float:
+    """Of two ages, where 0 is for good: what somebody wants to keep longer is never removed by a worker's start."""
+    return max(one, other) if one and other else 0
+
+
+def _signed(metadata: dict[str, str]) -> dict[str, str]:
+    return metadata | {streams.LAYOUT_KEY: str(streams.LAYOUT)}
 
 
 async def _limit(js: JetStreamContext, name: str, most: int) -> None:
@@ -88,11 +123,20 @@ async def _consumer(js: JetStreamContext, wanted: streams.Consumer) -> None:
 
 
 async def _bucket(js: JetStreamContext, wanted: streams.Bucket, replicas: int) -> None:
-    settings = msgspec.structs.asdict(wanted)
     try:
-        found = (await js.stream_info(f"KV_{wanted.bucket}")).config
+        found = (await js.stream_info(_stream_of(wanted))).config
     except NotFoundError:
+        settings = msgspec.structs.asdict(wanted)
         await js.create_key_value(KeyValueConfig(**settings, direct=True, replicas=replicas))
-        return
-    if (found.num_replicas or 1) < replicas:
-        await js.update_stream(dataclasses.replace(found, num_replicas=replicas))
+        found = (await js.stream_info(_stream_of(wanted))).config
+    settings = {
+        "description": wanted.description,
+        "max_msgs_per_subject": max(found.max_msgs_per_subject or 1, wanted.history),
+        "max_age": wanted.ttl,
+        "max_msg_size": wanted.max_value_size,
+    }
+    await _update(js, found, settings, replicas)
+
+
+def _stream_of(bucket: streams.Bucket) -> str:
+    return f"KV_{bucket.bucket}"
