@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
@@ -12,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bridge import keys
-from bridge.http import errors, origins
+from bridge.http import errors, origins, status
 from bridge.http.context import CALL, GUARD, METERS
 from bridge.keys import Key, KeyFile, Scope
 from bridge.settings import Settings
@@ -22,9 +20,6 @@ _Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Probes have no keys, and learn nothing but yes or no.
 OPEN = {"/healthz", "/readyz"}
-# A browser can show these to a person who types a key as the password. Nowhere else: a browser would add that
-# password to other sites' requests too.
-_PAGES = {"/"}
 
 
 class Guard:
@@ -54,7 +49,7 @@ def guard(settings: Settings) -> tuple[Guard, KeyFile]:
 @web.middleware
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The innermost middleware: an answer that it gives is an error like all others."""
-    if request.path in OPEN:
+    if request.path in OPEN or status.wants_page(request):
         return await handler(request)
     door = request.app[GUARD]
     if not door.required():
@@ -90,8 +85,6 @@ def needs(*scopes: Scope) -> Callable[[_Endpoint], _Endpoint]:
 def _challenge(request: web.Request, error: Unauthorized) -> web.Response:
     response = errors.answer(error)
     response.headers.add("WWW-Authenticate", 'Bearer realm="nats-mlx"')
-    if request.path in _PAGES:
-        response.headers.add("WWW-Authenticate", 'Basic realm="nats-mlx: the API key is the password"')
     return response
 
 
@@ -103,19 +96,9 @@ def _token(request: web.Request) -> str:
     scheme, _, value = found[0].strip().partition(" ")
     if len(found) > 1:
         _unreadable()
-    if scheme.lower() == "basic" and request.path in _PAGES:
-        return _password(value.strip())
     if scheme.lower() != "bearer" or not value.strip():
         _unreadable()
     return value.strip()
-
-
-def _password(value: str) -> str:
-    try:
-        pair = base64.b64decode(value, validate=True).decode()
-    except (binascii.Error, ValueError):
-        _unreadable()
-    return pair.partition(":")[2]
 
 
 def _unreadable() -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import time
@@ -11,10 +10,10 @@ from collections.abc import AsyncGenerator
 from aiohttp import web
 
 from bridge.client import analyses, connection
-from bridge.http import deliver, query, sse
+from bridge.http import deliver, listener, query, sse
 from bridge.http.analyses import Filter
 from bridge.http.auth import needs
-from bridge.http.context import CALL, NATS, STOPPING
+from bridge.http.context import CALL, NATS
 from bridge.keys import Scope
 from schemas.codec import encode
 from schemas.errors import BadRequest, LlmError
@@ -66,7 +65,7 @@ async def _events(request: web.Request, wanted: analyses.Wanted, cursor: int) ->
     yield _BEAT  # proxies show nothing of an answer without a body
     reached, quiet_since = cursor, time.monotonic()
     try:
-        while _heard(request):
+        while listener.stays(request):
             async for sequence, analysis in analyses.after(nc, wanted, reached):
                 reached = sequence
                 if analysis is not None:
@@ -76,17 +75,10 @@ async def _events(request: web.Request, wanted: analyses.Wanted, cursor: int) ->
             if time.monotonic() - quiet_since >= _BEAT_EVERY:
                 quiet_since = time.monotonic()
                 yield _BEAT
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_EVERY):
-                    await request.app[STOPPING].wait()
+            await listener.pause(request, _LOOK_EVERY)
     except LlmError as error:
         call.broken = error.status
         yield b"event: error\ndata: %b\n\n" % encode(error.body())
-
-
-def _heard(request: web.Request) -> bool:
-    """Whoever leaves cancels us, but below Python 3.12 `wait_for`, which nats-py uses, may swallow that."""
-    return not (request.app[STOPPING].is_set() or request.transport is None or request.transport.is_closing())
 
 
 def _event(sequence: int, analysis: bytes) -> bytes:

@@ -17,6 +17,7 @@ from bridge.http import (
     metrics,
     models,
     openapi,
+    overview,
     responses,
     status,
     work,
@@ -56,6 +57,9 @@ def build(settings: Settings, nc: Client) -> web.Application:
             web.get("/readyz", health.ready),
             web.get("/metrics", metrics.index),
             web.get("/", status.index),
+            web.get("/overview", overview.index),
+            # A HEAD would listen for ever.
+            web.get("/overview/stream", overview.stream, allow_head=False),
             *work.ROUTES,
             web.get("/openapi.json", openapi.index),
             web.get("/asyncapi.json", asyncapi.index),

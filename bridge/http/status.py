@@ -1,29 +1,22 @@
-"""`GET /`: what this is and who is there, as JSON for programs and a small page for people."""
+"""`GET /`: what this is and who is there, as JSON for programs and a page for people."""
 
 from __future__ import annotations
 
-import html
 import importlib.metadata
 
 import msgspec
 from aiohttp import web
 
 from bridge.client import presence
-from bridge.http import errors
+from bridge.http import errors, page
 from bridge.http.context import NATS
 from schemas.codec import encode
 from schemas.errors import Unavailable
 from schemas.presence import Presence
 
 _LINKS = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/models", "/analyses", "/dead"]
-_LINKS += ["/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json"]
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>nats-mlx</title>
-<h1>nats-mlx {version}</h1>
-<h2>Workers</h2><ul>{workers}</ul>
-<h2>Here</h2><ul>{links}</ul>
-</html>
-"""
+_LINKS += ["/overview", "/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json"]
+_DOCUMENT = page.assemble()
 
 
 class About(msgspec.Struct, frozen=True):
@@ -35,13 +28,21 @@ class About(msgspec.Struct, frozen=True):
     links: list[str]
 
 
+def wants_page(request: web.Request) -> bool:
+    """A person's browser asks. The page itself tells nothing: what it shows it fetches, with a key where one is
+    needed.
+    """
+    return request.path == "/" and "text/html" in request.headers.get("Accept", "")
+
+
 async def index(request: web.Request) -> web.Response:
+    if wants_page(request):
+        headers = {"Content-Security-Policy": _DOCUMENT.policy}
+        return web.Response(text=_DOCUMENT.html, content_type="text/html", headers=headers)
     try:
         workers = await presence.workers(request.app[NATS])
     except Unavailable:
-        workers = []  # this page is for whoever asks why nothing works: it must come up; /readyz says why
-    if "text/html" in request.headers.get("Accept", ""):
-        return web.Response(text=_page(workers), content_type="text/html")
+        workers = []  # this is for whoever asks why nothing works: it must come up; /readyz says why
     return errors.json(encode(About("nats-mlx", _version(), workers, _LINKS)))
 
 
@@ -50,17 +51,3 @@ def _version() -> str:
         return importlib.metadata.version("nats-mlx")
     except importlib.metadata.PackageNotFoundError:
         return "unknown"  # run from a folder that was never installed
-
-
-def _page(workers: list[Presence]) -> str:
-    rows = [f"{worker.worker}: {', '.join(card.name for card in worker.models)}" for worker in workers]
-    links = [f'<a href="{link}">{link}</a>' for link in _LINKS]
-    return _PAGE.format(
-        version=html.escape(_version()),
-        workers=_items([html.escape(row) for row in rows or ["none at the moment"]]),
-        links=_items(links),
-    )
-
-
-def _items(rows: list[str]) -> str:
-    return "".join(f"<li>{row}</li>" for row in rows)
