@@ -58,7 +58,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     try:
         request[CALL].key = door.find(_token(request))
     except Unauthorized as error:
-        return _challenge(request, error)
+        return _challenge(error)
     return await handler(request)
 
 
@@ -82,7 +82,7 @@ def needs(*scopes: Scope) -> Callable[[_Endpoint], _Endpoint]:
     return decorate
 
 
-def _challenge(request: web.Request, error: Unauthorized) -> web.Response:
+def _challenge(error: Unauthorized) -> web.Response:
     response = errors.answer(error)
     response.headers.add("WWW-Authenticate", 'Bearer realm="nats-mlx"')
     return response

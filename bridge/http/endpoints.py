@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bridge.http.endpoint import Content, Endpoint, Parameter
-from bridge.http.health import Live, Ready
+from bridge.http.house_endpoints import HOUSE
 from bridge.http.models import Model, ModelList
-from bridge.http.status import About
 from bridge.http.work_endpoints import WORK
 from schemas import subjects
 from schemas.chat import ChatRequest
@@ -26,12 +23,6 @@ from schemas.responses.request import ResponseRequest
 from schemas.responses.response import DeletedResponse, Response
 from schemas.text import TextCompletion, TextRequest
 
-_WORKER = {
-    "worker": "mac-4711-1795396962", "version": "0.1.0", "pid": 4711, "host": "mac",
-    "models": [{"name": "smollm2-135m-instruct", "aliases": ["starter"], "context": 8192, "loaded": True}],
-    "slots": 16, "running": 0, "waiting": 0, "prompt_tokens_per_second": 0, "decode_tokens_per_second": 0,
-    "memory_bytes": 1100000000, "started_at": "2026-11-23T01:02:03Z", "updated_at": "2026-11-23T01:02:08Z",
-}  # fmt: skip
 _MODEL = {
     "id": "smollm2-135m-instruct",
     "created": 1795383095,
@@ -229,34 +220,5 @@ ENDPOINTS = (
         parameters=(_MODEL_ID,),
     ),
     *WORK,
-    Endpoint("get", "/healthz", "This process lives", gives=(Content(Live, {"status": "live"}),)),
-    Endpoint(
-        "get",
-        "/readyz",
-        "A request would find a worker",
-        gives=(Content(Ready, {"status": "ready", "workers": 1}),),
-        errors=(Unavailable,),
-    ),
-    Endpoint(
-        "get",
-        "/metrics",
-        "Queue and workers, for Prometheus",
-        gives=(Content(str, "# TYPE nats_mlx_up gauge\nnats_mlx_up 1.0\n", "text/plain"),),
-    ),
-    Endpoint(
-        "get",
-        "/",
-        "What this is and who is there, as JSON for programs and a page for people",
-        gives=(
-            Content(
-                About,
-                {"service": "nats-mlx", "version": "0.1.0", "workers": [_WORKER], "links": ["/v1/models"]},
-            ),
-            Content(str, "<!doctype html>...", "text/html"),
-        ),
-    ),
-    Endpoint("get", "/openapi.json", "This document", gives=(Content(dict[str, Any], {"openapi": "3.1.0"}),)),
-    Endpoint(
-        "get", "/asyncapi.json", "The NATS side", gives=(Content(dict[str, Any], {"asyncapi": "3.0.0"}),)
-    ),
+    *HOUSE,
 )

@@ -22,6 +22,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import KeyValueConfig
+from nats.js.errors import BucketNotFoundError
 
 from bridge import app
 from bridge.client.connection import connect
@@ -111,9 +112,11 @@ class Script:
 
     async def put(self, key: str, value: bytes) -> None:
         bucket = streams.WORKERS
-        kv = await self.nc.jetstream().create_key_value(
-            KeyValueConfig(bucket=bucket.bucket, ttl=bucket.ttl, direct=True)
-        )
+        js = self.nc.jetstream()
+        try:
+            kv = await js.key_value(bucket.bucket)  # of the fixture `work`
+        except BucketNotFoundError:
+            kv = await js.create_key_value(KeyValueConfig(bucket=bucket.bucket, ttl=bucket.ttl, direct=True))
         await kv.put(key, value)
 
     def play(self, *parts: bytes, end: bool = True) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -134,24 +133,6 @@ async def test_a_broken_file_is_a_503_and_lets_nobody_in(
     for headers in ({}, header):
         async with http.get("/v1/models", headers=headers) as got:
             assert got.status == 503
-
-
-async def test_a_person_shows_the_key_to_the_status_page_alone_as_a_password(
-    http: aiohttp.ClientSession, script: Script, bearer: Bearer
-) -> None:
-    token = bearer()["Authorization"].removeprefix("Bearer ")
-    basic = {"Authorization": "Basic " + base64.b64encode(f"me:{token}".encode()).decode()}
-    async with http.get("/") as got:
-        assert [value.split()[0] for value in got.headers.getall("WWW-Authenticate")] == ["Bearer", "Basic"]
-    async with http.get("/", headers=basic) as got:
-        assert got.status == 200
-    for path in ("/v1/models", URL):
-        async with http.post(path, headers=basic) as got:
-            assert got.status == 401
-            assert "Basic" not in str(got.headers.getall("WWW-Authenticate"))
-    for junk in ("%%%", "w6k", base64.b64encode(b"\xff").decode(), base64.b64encode(b"nocolon").decode()):
-        async with http.get("/", headers={"Authorization": f"Basic {junk}"}) as got:
-            assert got.status == 401
 
 
 async def test_requests_and_tokens_are_counted_down(

@@ -59,17 +59,14 @@ async def test_ready_only_when_a_worker_is_there(http: aiohttp.ClientSession, sc
 async def test_the_front_page_speaks_to_programs_and_to_people(
     http: aiohttp.ClientSession, script: Script
 ) -> None:
-    await script.present(model="<script>")
+    await script.present()
     async with http.get("/") as got:
         found = await got.json()
     assert found["service"] == "nats-mlx"
     assert found["workers"][0]["worker"] == "mac-1"
     assert "/v1/models" in found["links"]
     async with http.get("/", headers={"Accept": "text/html,*/*"}) as got:
-        page = await got.text()
-    assert got.content_type == "text/html"
-    assert "&lt;script&gt;" in page
-    assert "<script>" not in page
+        assert (got.status, got.content_type) == (200, "text/html")
 
 
 async def test_an_unknown_path_and_a_wrong_method_are_openais_errors(http: aiohttp.ClientSession) -> None:
