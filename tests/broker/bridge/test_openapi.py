@@ -44,7 +44,7 @@ WAYS = [
     # Without a body or a query there is nothing that could be wrong: any text is a path or a header.
     if (mode.is_positive or operation.body or operation.query)
     # It ends when its reader leaves.
-    and operation.path != "/analyses/stream"
+    and operation.path not in ("/analyses/stream", "/overview/stream")
 ]
 
 
