@@ -41,7 +41,9 @@ def logs(
             found += 1
             _show(line, as_json)
     if not found:
-        note(f"nothing of it in {folder}; `--data-dir` of `up` elsewhere? Set NATS_MLX_DATA_DIR to it")
+        note(
+            f"There is nothing of it in {folder}. If `up` has another data folder, set NATS_MLX_DATA_DIR to it."
+        )
         raise typer.Exit(1)
 
 

@@ -50,10 +50,9 @@ class Channel:
 
 
 _ID = {subjects.REQUEST_ID: "Of the request, 1 to 64 characters of ASCII without blanks and `. * >`."}
-_ASKED = _ID | {
-    subjects.DEADLINE: "When the answer is of no more use: RFC 3339, with its zone.",
-    subjects.TRACEPARENT: "The caller's trace, as W3C's Trace Context has it.",
-}
+_CALLER = {subjects.TRACEPARENT: "The caller's trace, as W3C's Trace Context has it."}
+_ASKED = _ID | _CALLER | {subjects.DEADLINE: "When the answer is of no more use: RFC 3339, with its zone."}
+_TRACE = {subjects.TRACEPARENT: "Of the article, or a new one where it has none."}
 _FAILED = {
     subjects.ERROR: "The error's sentence.",
     subjects.ERROR_CODE: "Its HTTP status.",
@@ -78,9 +77,13 @@ MESSAGES = {
     "recipeTrial": Message(RecipeTrial, {}, "A recipe to be checked, and maybe an article for it."),
     "recipePrompt": Message(RecipePrompt, _ID, "What the recipe asks of its model."),
     "cancel": Message(None, {}, "Whatever it holds, the request of this id stops."),
-    "article": Message(Article, {subjects.REPLACE: "`true`: analyse it again."}, "What a publisher sends."),
-    "analysis": Message(Analysis, {}, "The answer to one article."),
-    "deadLetter": Message(Article, _LETTER, "The original bytes, whatever they are; why it is dead is in the headers."),
+    "article": Message(
+        Article, _CALLER | {subjects.REPLACE: "`true`: analyse it again."}, "What a publisher sends."
+    ),
+    "analysis": Message(Analysis, _TRACE, "The answer to one article."),
+    "deadLetter": Message(
+        Article, _LETTER | _TRACE, "The original bytes, whatever they are; why it is dead is in the headers."
+    ),
     "presence": Message(Presence, {}, "Renewed every few seconds."),
 }  # fmt: skip
 _ENDS = ("end", "error")

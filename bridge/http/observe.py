@@ -50,7 +50,8 @@ async def _observed(request: web.Request, handler: Handler, call: Call) -> web.S
 
 def _line(request: web.Request, status: int, seconds: float) -> None:
     call = request[CALL]
-    say = _log.debug if request.path in _PROBES else _log.info
+    probe = request.path in _PROBES
+    say = _log.debug if probe else _log.info
     say(
         "request",
         method=request.method,
@@ -59,6 +60,8 @@ def _line(request: web.Request, status: int, seconds: float) -> None:
         seconds=round(seconds, 4),
         **call.notes(),
     )
+    if probe:
+        return
     route = request.match_info.route.resource
     spans.told(
         f"{request.method} {route.canonical if route else 'unknown'}", call.span, seconds, time.time(), "SERVER",

@@ -213,6 +213,15 @@ async def test_promtool_has_nothing_to_say(
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_alerts_go_off_when_they_should(promtool: str, tmp_path: Path) -> None:
+    cases = tmp_path / "cases.yaml"
+    cases.write_text(Path(__file__).with_name("rules_test.yaml").read_text().replace("RULES", str(RULES)))
+    done = subprocess.run(
+        [promtool, "test", "rules", str(cases)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 async def test_what_dashboard_and_rules_name_is_there(
     http: aiohttp.ClientSession, work: Work, script: Script
 ) -> None:

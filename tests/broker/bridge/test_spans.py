@@ -85,6 +85,8 @@ async def test_a_chat_is_one_tree_from_its_caller_to_its_tokens(
             http.post("/v1/chat/completions", json=body, headers=headers) as got,
         ):
             assert got.status == 200
+            async with http.get("/readyz") as probed:
+                assert probed.status == 200
     spans.stop()
     mine, asked = given.trace_id, "POST /v1/chat/completions"
     assert collector.tree() == {
