@@ -64,5 +64,6 @@ async def test_an_articles_trace_comes_from_http_and_goes_with_it_into_the_grave
     stored = await nc.jetstream().get_last_msg("DEAD", "dead.ARTICLES.nowhere.traced-3")
     await nc.close()
     assert (stored.headers or {})["traceparent"] == str(given)
-    events = [line["event"] for line in await lines(house, "--trace", given.trace_id)]
-    assert "article_dead" in events
+    found = {line["event"]: line for line in await lines(house, "--trace", given.trace_id)}
+    assert found["article_dead"]["reason"] == "unknown_recipe"
+    assert (found["article"]["id"], found["article"]["outcome"]) == ("traced-3", 404)

@@ -82,17 +82,20 @@ class Analyst:
         try:
             await self._analyse(msg, span)
         except LlmError as error:
-            await self._fail(msg, error)
+            await self._fail(msg, span, error)
         except NatsError:
             raise
         except Exception:
             log.exception("article_failed", subject=msg.subject)
-            await self._fail(msg, EngineFailed("The worker failed on this article; its log says why."))
+            failure = EngineFailed("The worker failed on this article; its log says why.")
+            await self._fail(msg, span, failure)
         else:
             await self._ledger.settle(msg)
 
-    async def _fail(self, msg: Msg, error: LlmError) -> None:
+    async def _fail(self, msg: Msg, span: Span, error: LlmError) -> None:
         attempts = suspects.deliveries(msg)
+        token = msg.subject.rpartition(".")[2]
+        line.failed(log, "article", span, _age(msg), error, id=token, attempts=suspects.attempts(msg))
         for_good = error.status < 500 and error.status != 429
         if for_good or attempts >= streams.MAX_DELIVER:
             await self._ledger.dead(msg, error.message, error.code or "failed")
@@ -164,7 +167,7 @@ class Analyst:
             raise EngineFailed(f"The answer does not validate: {error}") from None
         now = dt.datetime.now(dt.UTC)
         spent = done.durations
-        queued = max(0.0, time.time() - msg.metadata.timestamp.timestamp() - spent.prefill - spent.decode)
+        queued = max(0.0, _age(msg) - spent.prefill - spent.decode)
         return Analysis(
             id=name,
             recipe=recipe_name,
@@ -179,6 +182,11 @@ class Analyst:
             finished_at=now,
             cached=answer.cached,
         )
+
+
+def _age(msg: Msg) -> float:
+    """Seconds since it was published."""
+    return time.time() - msg.metadata.timestamp.timestamp()
 
 
 def _job(msg: Msg, work: Prepared, lane: str) -> Job:

@@ -158,7 +158,7 @@ class Inference:
         except Exception:
             log.exception("inference_failed")
             error = EngineFailed("The worker failed on this request; its log says why.")
-        total = round(time.monotonic() - exchange.started, 3)
+        total = time.monotonic() - exchange.started
         line.failed(log, exchange.api.name, exchange.span, total, error, model=exchange.model)
         await reply.fail(error)
         return error.message

@@ -1,8 +1,9 @@
-"""The one line that the log has of an answered request or article, and the spans that say the same."""
+"""The one line that the log has of a request or of an article's delivery, and the spans that say the same."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from structlog.stdlib import BoundLogger
@@ -18,16 +19,12 @@ from worker.jobs import Durations
 def tell(
     log: BoundLogger, name: str, span: Span, usage: Usage, spent: Durations | Timings, **said: Any
 ) -> None:
-    """It is over now. `name` is what it was, a chat for one."""
+    """It is answered now. `name` is what it was, a chat for one."""
     log.info(name, **said, **_fields(usage, spent))
     ended = time.time()
     spans.told(
-        name, span, spent.total, ended, "CONSUMER" if name == "article" else "SERVER",
-        gen_ai__response__model=said.get("model"),
-        gen_ai__usage__input_tokens=usage.prompt_tokens,
-        gen_ai__usage__output_tokens=usage.completion_tokens,
-        nats_mlx__outcome=said.get("outcome"),
-        nats_mlx__id=said.get("id"),
+        name, span, spent.total, ended, _kind(name), **_about(said), nats_mlx__outcome=said.get("outcome"),
+        gen_ai__usage__input_tokens=usage.prompt_tokens, gen_ai__usage__output_tokens=usage.completion_tokens,
     )  # fmt: skip
     over = ended - spent.total
     for phase, seconds in (("queue", spent.queued), ("prefill", spent.prefill), ("decode", spent.decode)):
@@ -35,13 +32,21 @@ def tell(
         spans.told(phase, span.child(), seconds, over)
 
 
-def failed(log: BoundLogger, name: str, span: Span, total: float, error: LlmError, model: str | None) -> None:
-    """It has ended without an answer, after so many seconds."""
-    log.info(name, model=model, outcome=error.status, error=error.message, total=total)
+def failed(log: BoundLogger, name: str, span: Span, total: float, error: LlmError, **said: Any) -> None:
+    """It has no answer, after so many seconds."""
+    log.info(name, **said, outcome=error.status, error=error.message, total=round(total, 3))
     spans.told(
-        name, span, total, time.time(), "SERVER",
-        gen_ai__response__model=model, nats_mlx__outcome=error.status, error__type=error.code or error.type,
+        name, span, total, time.time(), _kind(name), **_about(said), nats_mlx__outcome=error.status,
+        error__type=error.code or error.type,
     )  # fmt: skip
+
+
+def _kind(name: str) -> spans.Kind:
+    return "CONSUMER" if name == "article" else "SERVER"
+
+
+def _about(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {"gen_ai__response__model": said.get("model"), "nats_mlx__id": said.get("id")}
 
 
 def _fields(usage: Usage, spent: Durations | Timings) -> dict[str, int | float]:

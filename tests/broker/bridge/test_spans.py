@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from schemas import trace
 from schemas.articles import Timings
 from schemas.completion import Usage
+from schemas.errors import NotFound
 from schemas.runtime import log, spans
 from tests.broker.bridge.quick import served
 from worker.transport import line
@@ -111,6 +112,15 @@ def test_an_articles_span_begins_when_it_was_published(collector: Collector) -> 
     assert seconds == pytest.approx({"article": 33.0, "queue": 30.0, "prefill": 1.0, "decode": 2.0}, abs=1e-3)
     assert found["prefill"].start_time_unix_nano == found["queue"].end_time_unix_nano
     assert found["article"].parent_span_id.hex() == caller.span_id
+
+
+def test_what_failed_says_so(collector: Collector) -> None:
+    line.failed(log.get("x"), "article", spans.of({}), 2.0, NotFound("No.", code="unknown_recipe"), id="a")
+    spans.stop()
+    (found,) = collector.spans
+    said = {one.key: one.value.string_value or one.value.int_value for one in found.attributes}
+    assert said == {"nats_mlx.id": "a", "nats_mlx.outcome": 404, "error.type": "unknown_recipe"}
+    assert found.parent_span_id == b""
 
 
 def test_a_trace_that_its_caller_does_not_sample_is_not_told(collector: Collector) -> None:
