@@ -15,7 +15,7 @@ import typer
 from bridge import keys
 from bridge.cli import tables
 from bridge.cli.output import Progress, note
-from bridge.cli.publish import Lines, summary
+from bridge.cli.publications import Lines, summary
 from bridge.client.articles import Target
 from bridge.client.connection import connect
 from bridge.client.outcomes import Outcome
