@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from nats.errors import Error as NatsError
 from bridge.client import stored
 from bridge.up.programs import find_conf
 from schemas import streams
+from tests import disks
 from tests.chaos.conftest import option
 from tests.chaos.ends import ends, settled
 from tests.chaos.house import House, opened
@@ -94,16 +93,10 @@ async def test_a_full_store_is_said_and_waited_for_and_no_delivery_is_wasted(tmp
 
 @pytest.fixture
 def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A disk of its own, which only root can make."""
     if not option(request.config, "--long"):
         pytest.skip("by hand: --long, as root")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a disk that can be filled takes root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with disks.small(tmp_path / "disk") as place:
+        yield place
 
 
 async def test_a_full_disk_is_said_and_over_when_the_server_starts_again_with_room(
@@ -116,26 +109,17 @@ async def test_a_full_disk_is_said_and_over_when_the_server_starts_again_with_ro
         await house.worker()
         publisher = Publisher(await house.connect("publisher"))
         await publisher.send("before")
-        _fill(disk / "ballast")
+        ballast = disks.fill(disk)
         async with asyncio.TaskGroup() as tasks:
             for number in range(8):
                 tasks.create_task(publisher.send(f"a{number}", "x" * 100_000))
             await _until(lambda: bool(publisher.said), within=40)
             assert "disk" in publisher.said[0]
-            (disk / "ballast").unlink()
+            ballast.unlink()
             house.server.kill()
         operator = await house.connect("operator")
         await settled(operator, within=60)
         assert (await ends(operator)).faults(publisher.accepted) == []
-
-
-def _fill(ballast: Path) -> None:
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"\0" * 65536):
-                pass
-        except OSError:
-            pass
 
 
 async def _until(holds: Callable[[], bool], within: float = 30) -> None:

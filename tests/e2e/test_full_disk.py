@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from nats.errors import Error
 from nats.js import JetStreamContext
 
+from tests import disks
 from tests.e2e.conftest import opened
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """The server's store has one of its own, which only root can make."""
-    place = tmp_path / "nats"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a disk that can be filled takes root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def fill(ballast: Path) -> None:
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"\0" * 65536):
-                pass
-        except OSError:
-            pass
-
-
-async def test_the_server_starts_anew_when_its_disk_has_room_again(tmp_path: Path, disk: Path) -> None:
-    with opened(tmp_path) as house:
+async def test_the_server_starts_anew_when_its_disk_has_room_again(tmp_path: Path) -> None:
+    with disks.small(tmp_path / "nats") as disk, opened(tmp_path) as house:
         operator = await house.connect("operator")
         js = operator.jetstream(timeout=1)
-        fill(disk / "ballast")
+        ballast = disks.fill(disk)
         with pytest.raises(Error):  # it does not even answer
             await js.publish("dead.ARTICLES.coin.a", b"x" * 100_000)
-        (disk / "ballast").unlink()
+        ballast.unlink()
         with pytest.raises(Error):
             await js.publish("dead.ARTICLES.coin.a", b"x")
         async with asyncio.timeout(60):

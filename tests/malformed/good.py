@@ -68,6 +68,18 @@ ARTICLES: list[Json] = [
     },
 ]
 
+RESPONSES: list[Json] = [
+    {"input": "Hi", "max_output_tokens": 1},
+    {"input": [{"role": "user", "content": "Hi"}], "instructions": "Be short.", "stream": True, "store": False},
+    {"input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}], "metadata": {}},
+    {"input": "Hi", "previous_response_id": "resp_1", "text": {"format": {"type": "text"}}, "temperature": 0.5},
+    {"input": "Hi", "tools": [{"type": "function"} | _ADD["function"]], "tool_choice": "auto", "include": []},
+]  # fmt: skip
+COMPLETIONS: list[Json] = [
+    {"prompt": "Hi", "max_tokens": 1, "model": "starter"},
+    {"prompt": ["Hi", "Ho"], "max_tokens": 1, "stream": True, "echo": True, "logprobs": 2, "stop": ["a"]},
+]
+
 # An article that turns out valid costs a token or two of the model.
 RECIPE: Json = {
     "version": "1",

@@ -29,6 +29,8 @@ PATIENCE = 60.0
 _SERVERS_WORD = 2.0
 _MAX_BODY = Settings.model_fields["max_body"].default
 _TOGETHER = 16
+# The recipe of articles that come over HTTP: the same may come twice and end once, and is not counted.
+_OVER_HTTP = "web"
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Thrower:
         async with aiohttp.ClientSession(self._house.url) as self._http:
             self._publisher = await self._connect("publisher")
             self._operator = await self._connect("operator")
+            await self._describe()
             await self._recipe()
             work = (self._one(number, Random(self._random.random())) for number in range(requests))
             async with asyncio.TaskGroup() as tasks:
@@ -73,7 +76,8 @@ class Thrower:
 
     async def _recipe(self) -> None:
         bucket = await self._operator.jetstream().key_value("llm_recipes")
-        await bucket.put("mini", json.dumps(RECIPE).encode())
+        for name in ("mini", _OVER_HTTP):
+            await bucket.put(name, json.dumps(RECIPE).encode())
 
     async def _take(self, work: Iterator[Coroutine[None, None, None]]) -> None:
         for attempt in work:
@@ -87,13 +91,26 @@ class Thrower:
         await way[0](number, random)
         self.tally.slowest = max(self.tally.slowest, time.monotonic() - started)
 
+    async def _describe(self) -> None:
+        """Each way in that the bridge has now or will have is thrown at."""
+        async with self._http.get("/openapi.json") as got:
+            paths = (await got.json())["paths"]
+        # A feed has no end.
+        self._paths = [path for path in paths if not path.endswith("/stream")]
+        self._posts = [path for path, acts in paths.items() if "post" in acts]
+        assert {wrong.CHAT_PATH, "/v1/responses", "/articles"} <= set(self._posts)
+
     async def _post(self, number: int, random: Random) -> None:
-        body = wrong.request(random)
-        await self._asked("POST", "/v1/chat/completions", body, wrong.http_headers(random))
+        """Chats as often as all others together."""
+        path = random.choice([wrong.CHAT_PATH] * len(self._posts) + self._posts)
+        body, query = wrong.body(random, path), f"?recipe={_OVER_HTTP}" if path == "/articles" else ""
+        await self._asked("POST", wrong.filled(random, path) + query, body, wrong.http_headers(random))
 
     async def _get(self, number: int, random: Random) -> None:
         method = random.choice(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "X"])
-        await self._asked(method, wrong.path(random), wrong.request(random)[:100], wrong.http_headers(random))
+        await self._asked(
+            method, wrong.path(random, self._paths), wrong.request(random)[:100], wrong.http_headers(random)
+        )
 
     async def _asked(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> None:
         outcome: int | str
@@ -210,10 +227,14 @@ class Thrower:
                     await asyncio.sleep(0.1)
         except TimeoutError:
             self.tally.bad.append(f"{left} articles never ended")
-        ends = [(await js.stream_info(stream)).state.messages for stream in ("ANALYSES", "DEAD")]
+        ends = [await self._count("ANALYSES", "analyses"), await self._count("DEAD", "dead.ARTICLES")]
         self.tally.counts |= dict(zip(("ended analysed", "ended dead"), ends, strict=True))
         if sum(ends) != (taken := self.tally.counts["article stored"]):
             self.tally.bad.append(f"{taken} articles were stored, and {sum(ends)} ended")
+
+    async def _count(self, stream: str, place: str) -> int:
+        state = (await self._operator.jetstream().stream_info(stream, subjects_filter=f"{place}.>")).state
+        return sum(not one.startswith(f"{place}.{_OVER_HTTP}.") for one in state.subjects or {})
 
 
 def _taken(answer: bytes) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from schemas.chat import decode_request
 from schemas.errors import LlmError
-from tests.malformed.good import ARTICLES, HI, REQUESTS
+from tests.malformed.good import ARTICLES, COMPLETIONS, HI, REQUESTS, RESPONSES
+
+CHAT_PATH = "/v1/chat/completions"
 
 _STRANGE: list[Callable[[Random], Any]] = [
     lambda _: None,
@@ -82,6 +85,48 @@ def request(random: Random) -> bytes:
 
 def article(random: Random) -> bytes:
     return payload(random, ARTICLES)
+
+
+def body(random: Random, path: str) -> bytes:
+    """For a POST to this path of the bridge; what nobody has thought of here gets something of all kinds."""
+    goods = {"/articles": ARTICLES, "/v1/responses": RESPONSES, "/v1/completions": COMPLETIONS}
+    if path == CHAT_PATH:
+        return request(random)
+    found = payload(random, goods.get(path, [*ARTICLES, *REQUESTS, *RESPONSES, *COMPLETIONS]))
+    try:
+        value = json.loads(found)
+    except (ValueError, RecursionError):
+        return found
+    return _dump(_cheap(value)) if isinstance(value, dict) else found
+
+
+def _cheap(value: dict[str, Any]) -> dict[str, Any]:
+    """Where it asks for more of the model than a token, it asks for one."""
+    limits = {"max_tokens", "max_output_tokens", "max_completion_tokens", "n"}
+    wanted = {"max_tokens": 1} if "prompt" in value else {"max_output_tokens": 1} if "input" in value else {}
+    large = {
+        key: 1 for key in limits & value.keys() if isinstance(value[key], int | None) and value[key] != 0
+    }
+    return wanted | value | large
+
+
+def filled(random: Random, path: str) -> str:
+    """A path of the bridge's description with something in each of its gaps."""
+    gaps = [
+        "mini",
+        "a1",
+        "coin",
+        "starter",
+        "%00",
+        "%ff",
+        "%2e%2e",
+        "*",
+        "a" * 3000,
+        "resp_1",
+        "file-1",
+        "batch_1",
+    ]
+    return re.sub(r"\{[^}]*\}", lambda _: random.choice(gaps), path)
 
 
 def payload(random: Random, goods: list[dict[str, Any]]) -> bytes:
@@ -220,23 +265,13 @@ def token(random: Random, number: int) -> bytes:
     return random.choice(odd) + b"%d" % number if random.random() < 0.2 else b"a%d" % number
 
 
-def path(random: Random) -> str:
-    paths = ["/", "/v1/models", "/v1/models/", "/v1/models/starter", "/healthz", "/readyz", "/openapi.json"]
-    paths += [
-        "/v1/chat/completions",
-        "/v1/embeddings",
-        "/%00",
-        "/v1/models/%ff",
-        "//",
-        "/v1/models/" + "a" * 3000,
-        "/analyses",
-        "/analyses/coin/%ff",
-        "/articles/coin/a1",
-        "/articles/%2a/a1",
-        "/dead",
-        "/dead/coin/" + "a" * 3000,
-    ]
-    return random.choice(paths) + random.choice(["", "", "?x=1", "?%ff", "#a"])
+def path(random: Random, known: list[str]) -> str:
+    """Of those that the bridge describes, and of some that are none."""
+    paths = ["/v1/models/", "/v1/embeddings", "/%00", "/v1/models/%ff", "//", "/v1/models/" + "a" * 3000]
+    paths += ["/analyses/coin/%ff", "/articles/%2a/a1", "/dead/coin/" + "a" * 3000, *known]
+    return filled(random, random.choice(paths)) + random.choice(
+        ["", "", "?x=1", "?%ff", "#a", "?limit=-1&cursor=x"]
+    )
 
 
 def http_bytes(random: Random, body: bytes) -> bytes:
