@@ -146,7 +146,7 @@ async def _ask(nc: Client, article: Outgoing, headers: Mapping[str, str], gate: 
             if nc.is_closed or not gate.passed:
                 raise
             # It did take articles: a full disk ends JetStream, and a restart takes its time.
-            await gate.hold("the queue does not answer")
+            await gate.hold("the queue does not answer: it starts, or its disk is full, as its log says then")
 
 
 def _waits_already(fault: _Answer.Fault) -> bool:
