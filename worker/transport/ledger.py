@@ -104,14 +104,12 @@ class Ledger:
         headers = {} if replace else {EXPECTED_LAST: "0"}
         subject = subjects.analysis(analysis.recipe, token)
         try:
-            stored = await self._store(original, subject, encode(analysis), headers)
+            await self._store(original, subject, encode(analysis), headers)
         except APIError as error:
             if error.err_code != WRONG_LAST_SEQUENCE:
                 raise
             log.info("analysis_exists", id=analysis.id, recipe=analysis.recipe)
-        else:
-            if stored:
-                await self._take_back(original)
+        await self._analysed(original)
 
     async def dead(self, msg: Msg, error: str, reason: str) -> None:
         """Store an article's original payload with the reason why it ends here."""
@@ -132,9 +130,8 @@ class Ledger:
             first_published=earlier.first_published or original.published,
             replace=wants_replacement(original.headers),
         )
-        if not await self._store(original, _letter(original), original.payload, letter.headers()):
-            return
-        log.warning("article_dead", subject=original.subject, reason=reason, error=error)
+        if await self._store(original, _letter(original), original.payload, letter.headers()):
+            log.warning("article_dead", subject=original.subject, reason=reason, error=error)
         await self._analysed(original)
 
     async def ended(self, original: Original) -> bool:
@@ -197,8 +194,8 @@ class Ledger:
             return None
 
     async def _store(self, original: Original, subject: str, payload: bytes, headers: dict[str, str]) -> bool:
-        """With the article's trace. False when the article has ended meanwhile. Raises APIError for what the server
-        will never take, TooLarge for what it cannot.
+        """With the article's trace. False when the article has ended meanwhile; an earlier try may have come through
+        all the same. Raises APIError for what the server will never take, TooLarge for what it cannot.
         """
         while not await self._gone(original):
             try:

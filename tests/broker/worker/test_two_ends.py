@@ -162,3 +162,16 @@ async def test_one_that_slept_through_a_failed_write_looks_again(house: House) -
 
     await house.fail(msg, house.sleeper(away))
     assert await house.ends() == (1, 0, 0)
+
+
+async def test_a_write_that_came_through_late_counts_as_well(house: House) -> None:
+    """Its sender had given it up, and finds the article gone when it looks again."""
+    msg = await house.take()
+
+    async def late() -> None:
+        await house.move()
+        await house.operator.jetstream().publish("analyses.coin.a", b"{}")
+        raise NatsTimeout
+
+    await house.analyse(msg, house.sleeper(late))
+    assert await house.ends() == (1, 0, 0)
