@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -26,9 +27,14 @@ class Census:
         self._nc = nc
         self._reasons: dict[int, str] = {}
         self._seen = 0
+        self._alone = asyncio.Lock()  # two at a time would take each other's older word for another stream's
 
     async def take(self) -> tuple[dict[str, int], int]:
         """Letters by reason, and how many there ever were. Raises Unavailable."""
+        async with self._alone:
+            return await self._take()
+
+    async def _take(self) -> tuple[dict[str, int], int]:
         state = await self._state()
         await self._read(state["last_seq"])
         # Newer ones may have come meanwhile: they are of the next time.
