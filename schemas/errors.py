@@ -8,6 +8,8 @@ LlmError
 ├── TooSlow 408
 ├── Conflict 409
 ├── TooLarge 413
+├── UnsupportedMedia 415
+├── Unprocessable 422
 ├── Overloaded 429
 ├── Cancelled 499
 ├── EngineFailed 500
@@ -130,6 +132,22 @@ class TooLarge(LlmError):
     status = 413
     type = "invalid_request_error"
     default_code = "payload_too_large"
+
+
+class UnsupportedMedia(LlmError):
+    """The payload is not of a kind that is read here."""
+
+    status = 415
+    type = "invalid_request_error"
+    default_code = "unsupported_media_type"
+
+
+class Unprocessable(LlmError):
+    """Well-formed, and yet nothing that could be worked on."""
+
+    status = 422
+    type = "invalid_request_error"
+    default_code = "unprocessable"
 
 
 class Overloaded(LlmError):

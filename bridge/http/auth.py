@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bridge import keys
-from bridge.http import errors, origins, status
+from bridge.http import docs, errors, origins, status
 from bridge.http.context import CALL, GUARD, METERS
 from bridge.keys import Key, KeyFile, Scope
 from bridge.settings import Settings
@@ -20,6 +20,8 @@ _Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Probes have no keys, and learn nothing but yes or no.
 OPEN = {"/healthz", "/readyz"}
+# What describes the project is the same everywhere, and tells nothing of a house.
+OPEN |= {"/openapi.json", docs.PATH, docs.FILE_PATH, *(f"{docs.PATH}/{name}" for name in docs.FILES)}
 
 
 class Guard:

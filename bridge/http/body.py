@@ -8,11 +8,19 @@ import re
 from aiohttp import web
 
 from bridge.http.context import SETTINGS
-from schemas.errors import BadRequest, TooLarge, TooSlow
+from schemas.errors import BadRequest, TooLarge, TooSlow, UnsupportedMedia
 
 # Decoders and templates recurse. What people send is ten levels deep, a schema of tools perhaps twenty.
 _MAX_DEPTH = 128
 _STRINGS_AND_BRACKETS = re.compile(rb'"((?:[^"\\]|\\.)*+)"|[][{}]', re.DOTALL)
+
+
+async def read_json(request: web.Request) -> bytes:
+    """As read(), of what says that it is JSON, or nothing of what it is. Raises UnsupportedMedia."""
+    kind = request.content_type
+    if "Content-Type" in request.headers and kind != "application/json" and not kind.endswith("+json"):
+        raise UnsupportedMedia(f"This path takes the content type `application/json`, not `{kind}`.")
+    return await read(request)
 
 
 async def read(request: web.Request) -> bytes:

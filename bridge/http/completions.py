@@ -30,7 +30,7 @@ class ChatHead(Head, frozen=True):
 
 @needs(Scope.CHAT)
 async def chat(request: web.Request) -> web.StreamResponse:
-    payload = await body.read(request)
+    payload = await body.read_json(request)
     head = decode(ChatHead, payload)
     inference.check_count(len(head.messages or []), request.app[SETTINGS].max_messages, "messages")
     return await _answer(request, subjects.CHAT, head, payload)
@@ -38,7 +38,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
 
 @needs(Scope.CHAT)
 async def text(request: web.Request) -> web.StreamResponse:
-    payload = await body.read(request)
+    payload = await body.read_json(request)
     return await _answer(request, subjects.COMPLETIONS, decode(Head, payload), payload)
 
 

@@ -18,6 +18,7 @@ from schemas.errors import (
     Overloaded,
     TooLarge,
     Unavailable,
+    UnsupportedMedia,
 )
 from schemas.responses.request import ResponseRequest
 from schemas.responses.response import DeletedResponse, Response
@@ -102,6 +103,7 @@ _INFERENCE_ERRORS = (
     BadRequest,
     NotFound,
     TooLarge,
+    UnsupportedMedia,
     Overloaded,
     Cancelled,
     EngineFailed,

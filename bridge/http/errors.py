@@ -25,6 +25,12 @@ _ABSENT = {
     "/v1/assistants": "assistants",
     "/v1/threads": "threads",
     "/v1/vector_stores": "vector stores",
+    "/v1/uploads": "uploads in parts",
+    "/v1/videos": "videos",
+    "/v1/realtime": "realtime sessions",
+    "/v1/containers": "containers",
+    "/v1/evals": "evaluations",
+    "/v1/organization": "organizations",
 }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.client.overview import Overview
-from bridge.http.endpoint import Content, Endpoint
+from bridge.http import docs
+from bridge.http.endpoint import Content, Endpoint, Parameter
 from bridge.http.health import Live, Ready
 from bridge.http.status import About
-from schemas.errors import Unavailable
+from schemas.errors import NotFound, Unavailable
 
 _WORKER = {
     "worker": "mac-4711-1795396962", "version": "0.1.0", "pid": 4711, "host": "mac",
@@ -72,6 +73,21 @@ HOUSE = (
                 {"service": "nats-mlx", "version": "0.1.0", "workers": [_WORKER], "links": ["/v1/models"]},
             ),
             Content(str, "<!doctype html>...", "text/html"),
+        ),
+    ),
+    Endpoint(
+        "get", docs.PATH, "This document as a page", gives=(Content(str, "<!doctype html>...", "text/html"),)
+    ),
+    Endpoint(
+        "get",
+        docs.FILE_PATH,
+        "What the page loads",
+        gives=(Content(str, ".swagger-ui{}", "text/css"), Content(str, "window.ui = {}", "text/javascript")),
+        errors=(NotFound,),
+        parameters=(
+            Parameter(
+                "file", "path", "Its name.", {"type": "string", "enum": list(docs.FILES)}, "swagger-ui.css"
+            ),
         ),
     ),
     Endpoint("get", "/openapi.json", "This document", gives=(Content(dict[str, Any], {"openapi": "3.1.0"}),)),

@@ -12,7 +12,7 @@ from aiohttp import web
 from bridge.client.intake import Taken
 from bridge.http import deliver
 from schemas.codec import encode
-from schemas.errors import BadRequest, ErrorDetail, LlmError, Unavailable
+from schemas.errors import BadRequest, ErrorDetail, LlmError, Unavailable, Unprocessable
 
 # Beyond it, outcomes wait on the disk for their articles' end.
 _IN_MEMORY = 1024 * 1024
@@ -103,12 +103,17 @@ class Ledger:
             return None if total else BadRequest("There is no article in it.", code="no_article")
         if refused < total:
             return None
-        if total == 1:
-            return self._refusal
-        message = f"None of the {total} can be taken; the first: {self._refusal.message}"
-        return BadRequest(message, param=self._refusal.param, code=self._refusal.code)
+        return _of_all(self._refusal, total)
 
     def _stopped(self, why: LlmError, known: int) -> LlmError:
         far = f"{known} articles are known here; send line {self._resume} and what follows again."
         after = why.retry_after or (_RETRY_AFTER if isinstance(why, Unavailable) else None)
         return type(why)(f"{why.message} {far}", param=why.param, code=why.code, retry_after=after)
+
+
+def _of_all(first: LlmError, total: int) -> LlmError:
+    """Not one of them can be taken. What can be read, and is no article, is told apart from what is no JSON."""
+    readable = isinstance(first, BadRequest) and first.code != "invalid_json"
+    kind = Unprocessable if readable else type(first)
+    message = f"None of the {total} can be taken; the first: {first.message}" if total > 1 else first.message
+    return kind(message, param=first.param, code=first.code)

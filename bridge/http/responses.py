@@ -31,7 +31,7 @@ _ID = re.compile(r"resp_[0-9a-f]{32}")
 
 @needs(Scope.CHAT)
 async def create(request: web.Request) -> web.StreamResponse:
-    wanted = decode_request(await body.read(request))
+    wanted = decode_request(await body.read_json(request))
     items = [*await _before(request, wanted), *wanted.items]
     told = asked.chat(wanted, items)
     inference.check_count(len(told.messages), request.app[SETTINGS].max_messages, "input")

@@ -12,6 +12,7 @@ from bridge.http import (
     asyncapi,
     auth,
     completions,
+    docs,
     headers,
     health,
     metrics,
@@ -62,6 +63,8 @@ def build(settings: Settings, nc: Client) -> web.Application:
             web.get("/overview/stream", overview.stream, allow_head=False),
             *work.ROUTES,
             web.get("/openapi.json", openapi.index),
+            web.get(docs.PATH, docs.index),
+            web.get(docs.FILE_PATH, docs.file),
             web.get("/asyncapi.json", asyncapi.index),
         ]
     )

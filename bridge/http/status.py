@@ -15,7 +15,7 @@ from schemas.errors import Unavailable
 from schemas.presence import Presence
 
 _LINKS = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/models", "/analyses", "/dead"]
-_LINKS += ["/overview", "/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json"]
+_LINKS += ["/overview", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi.json"]
 _DOCUMENT = page.assemble()
 
 

@@ -17,6 +17,7 @@ from schemas.errors import (
     Overloaded,
     TooLarge,
     Unavailable,
+    Unprocessable,
 )
 
 _ARTICLE = {"id": "a1", "title": "Bitcoin rises", "body": "Bitcoin rose 5 percent today."}
@@ -79,7 +80,7 @@ WORK = (
             for media in articles.LINES
         ),
         gives=(Content(Receipt, _RECEIPT),),
-        errors=(BadRequest, TooLarge, Overloaded, Unavailable),
+        errors=(BadRequest, TooLarge, Unprocessable, Overloaded, Unavailable),
         query=articles.Options,
         status=202,
     ),

@@ -183,7 +183,8 @@ async def start(nats_server: str, tmp_path: Path) -> AsyncIterator[Start]:
         )  # fmt: skip
         nc = await connect(chosen.nats_url, chosen.nats_user, chosen.password, name="test bridge", wait=False)
         runner = await app.listen(chosen, nc)
-        session = aiohttp.ClientSession(app.address(runner))
+        # Of bytes, aiohttp would say that they are anything.
+        session = aiohttp.ClientSession(app.address(runner), headers={"Content-Type": "application/json"})
         closing.extend([session.close, runner.cleanup, nc.close])
         return session
 

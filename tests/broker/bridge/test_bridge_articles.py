@@ -87,9 +87,9 @@ async def test_nothing_that_is_an_article_is_an_error(http: aiohttp.ClientSessio
         (b"", 400, "no_article"),
         (b"[]", 400, "no_article"),
         (b"[{", 400, "invalid_json"),
-        (b"5", 400, "invalid_value"),
-        (b'{"title":"t","body":"b","color":1}', 400, "unknown_parameter"),
-        (json.dumps([{}, 1]), 400, "missing_required_parameter"),
+        (b"5", 422, "invalid_value"),
+        (b'{"title":"t","body":"b","color":1}', 422, "unknown_parameter"),
+        (json.dumps([{}, 1]), 422, "missing_required_parameter"),
         (json.dumps(article("a", body="b" * 800_000)), 413, "payload_too_large"),
     ]:
         found = await post(http, body, status)
@@ -97,7 +97,7 @@ async def test_nothing_that_is_an_article_is_an_error(http: aiohttp.ClientSessio
         assert set(found["error"]) == {"message", "type", "param", "code"}
     found = await post(http, jsonl(article("a"), article("b")), 400)
     assert "need the content type `application/x-ndjson`" in found["error"]["message"]
-    found = await post(http, json.dumps([{}, 1]), 400)
+    found = await post(http, json.dumps([{}, 1]), 422)
     assert found["error"]["message"].startswith(
         "None of the 2 can be taken; the first: Missing field `title`"
     )

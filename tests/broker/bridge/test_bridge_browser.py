@@ -102,3 +102,34 @@ async def test_a_page_stands_in_no_frame_and_loads_nothing_of_others(http: aioht
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy
         assert (got.headers["X-Frame-Options"], got.headers["Referrer-Policy"]) == ("DENY", "no-referrer")
+
+
+FILES = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/start.js")
+
+
+async def test_the_docs_run_scripts_of_this_bridge_alone(http: aiohttp.ClientSession) -> None:
+    """What they do in a browser is tried in tests/e2e."""
+    async with http.get("/docs") as got:
+        page, policy = await got.text(), got.headers["Content-Security-Policy"]
+        assert (got.content_type, got.headers["X-Frame-Options"]) == ("text/html", "DENY")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert (rules.pop("img-src"), rules.pop("frame-ancestors")) == ("'self' data:", "'none'")
+    assert set(rules.values()) <= {"'none'", "'self'"}
+    assert "http" not in page
+    assert "<script>" not in page
+    for path in FILES:
+        async with http.get(path) as got:
+            assert got.status == 200
+            assert got.content_type == ("text/css" if path.endswith("css") else "text/javascript")
+    for path in ("/docs/LICENSE", "/docs/..%2f..%2f__init__.py", "/docs/index.html"):
+        async with http.get(path) as got:
+            assert (got.status, got.content_type) == (404, "application/json")
+
+
+async def test_the_docs_need_no_key_and_what_they_tell_of_does(start: Start) -> None:
+    http = await start(host="0.0.0.0")
+    for path in ("/docs", "/openapi.json", *FILES):
+        async with http.get(path) as got:
+            assert got.status == 200
+    async with http.post(URL, json={}) as got:
+        assert got.status == 401

@@ -50,7 +50,7 @@ BAD = {
     "no gzip": (POST + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\njunk", 400),
     "unknown encoding": (POST + b"Content-Encoding: banana\r\nContent-Length: 1\r\n\r\n{", 400),
     "two types": (POST + b"Content-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 1\r\n\r\n{", 400),
-    "bytes as type": (POST + b"Content-Type: ;=\xff\r\nContent-Length: 1\r\n\r\n{", 400),
+    "bytes as type": (POST + b"Content-Type: ;=\xff\r\nContent-Length: 1\r\n\r\n{", 415),
     "unknown expectation": (POST + b"Expect: pizza\r\nContent-Length: 2\r\n\r\n{}", 417),
     "an expectation of nothing": (b"GET /none HTTP/1.1\r\nHost: localhost\r\nExpect: pizza\r\n\r\n", 417),
     "an unreadable expectation": (POST + b"Expect: 100-\xcaontinue\r\nContent-Length: 2\r\n\r\n{}", 400),

@@ -41,7 +41,9 @@ async def test_fields_of_a_wrong_type_are_left_to_the_worker(
     http: aiohttp.ClientSession, script: Script
 ) -> None:
     script.answer = lambda message: script.fail(message, REFUSAL, 400)
-    async with http.post(URL, data=b'{"model":5,"stream":"yes"}', headers={"Content-Type": "text/x"}) as got:
+    async with http.post(
+        URL, data=b'{"model":5,"stream":"yes"}', headers={"Content-Type": "application/x+json"}
+    ) as got:
         assert (got.status, await got.read()) == (400, REFUSAL)
     assert script.requests.get_nowait().subject == "llm.v1.chat"
 

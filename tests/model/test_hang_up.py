@@ -1,0 +1,59 @@
+"""A client that hangs up on the bridge frees its rows of the batch within a step of the model or two."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from bridge import app
+from bridge.settings import Settings
+from tests.broker.cli.conftest import Server, server
+from tests.model.conftest import Asker
+from tests.model.test_shared_chats import opened
+
+__all__ = ["server"]
+
+ENDLESS = {"max_tokens": 4000, "temperature": 0, "logit_bias": {"2": -100, "0": -100}}
+CHAT = ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}], "n": 2, "seed": 1})
+TEXT = ("/v1/completions", {"prompt": ["One, two,", "The capital of"]})
+# The one that is computed meanwhile, and the one that has begun when the cancellation comes.
+_STEPS = 3
+
+
+@pytest_asyncio.fixture
+async def http(server: Server, ask: Asker, tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
+    """The bridge, with a worker and the real engine behind it."""
+    async with opened(server, ask):
+        nc = await server.connect("bridge")
+        runner = await app.listen(Settings.load(port=0, data_dir=tmp_path, shutdown_timeout=0.1), nc)
+        async with aiohttp.ClientSession(app.address(runner)) as session:
+            yield session
+        await runner.cleanup()
+        await nc.close()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize(("path", "body"), [CHAT, TEXT], ids=["chat", "completions"])
+async def test_its_rows_are_free_at_once(
+    http: aiohttp.ClientSession, ask: Asker, path: str, body: dict[str, Any], stream: bool
+) -> None:
+    asked = asyncio.create_task(http.post(path, json=ENDLESS | body | {"stream": stream}))
+    async with asyncio.timeout(60):
+        while len(ask.batch._decoder.rows) < 2:
+            await asyncio.sleep(0.001)
+    if stream:
+        (await asked).close()
+    else:
+        asked.cancel()
+    before = ask.engine.counters.steps
+    async with asyncio.timeout(60):
+        while ask.engine.running:
+            await asyncio.sleep(0.001)
+    assert ask.engine.counters.steps - before <= _STEPS
+    await ask.idle()
