@@ -68,7 +68,8 @@ async def _start(children: up_house.House, hall: _Hall, house: House) -> None:
     children.start(hall.programs.server())
     children.start(hall.emitter)
     children.start(hall.programs.bridge(HOST, hall.port))
-    async with aiohttp.ClientSession(house.bridge_url) as session:
+    json = {"Content-Type": "application/json"}
+    async with aiohttp.ClientSession(house.bridge_url, headers=json) as session:
         while not await _streams(session):  # noqa: ASYNC110 - other processes cannot set an event
             await asyncio.sleep(_LOOK_EVERY)
 

@@ -72,7 +72,7 @@ async def whole(nc: Client, request: dict[str, Any]) -> Usage:
 
 async def over_http(session: aiohttp.ClientSession, request: dict[str, Any]) -> Heard:
     listener = _Listener()
-    async with session.post("/v1/chat/completions", data=encode(request)) as response:
+    async with session.post("/v1/chat/completions", json=request) as response:
         if response.status != 200:
             raise EngineFailed(decode(ErrorBody, await response.read()).error.message)
         async for line in response.content:

@@ -118,7 +118,7 @@ class Thrower:
             async with (
                 asyncio.timeout(PATIENCE),
                 self._http.request(
-                    method, path, data=body, headers=headers, skip_auto_headers=["Expect"]
+                    method, path, data=body, headers=headers, skip_auto_headers=["Expect", "Content-Type"]
                 ) as got,
             ):
                 text = await got.read()
@@ -153,8 +153,11 @@ class Thrower:
         self.tally.note("raw http", outcome, sent)
 
     async def _chat(self, number: int, random: Random) -> None:
-        subject = random.choice([subjects.CHAT] * 3 + [subjects.of_model(subjects.CHAT, "starter")])
-        body = wrong.request(random)
+        subject, path = random.choice(
+            [(subjects.CHAT, wrong.CHAT_PATH)] * 3 + [(subjects.COMPLETIONS, "/v1/completions")]
+        )
+        subject = random.choice([subject] * 3 + [subjects.of_model(subject, "starter")])
+        body = wrong.body(random, path)
         inbox = await self._inbox()
         outcome: int | str = "refused by the server"
         try:
