@@ -77,8 +77,23 @@ RESPONSES: list[Json] = [
 ]  # fmt: skip
 COMPLETIONS: list[Json] = [
     {"prompt": "Hi", "max_tokens": 1, "model": "starter"},
-    {"prompt": [[5, 1], [49_151]], "max_tokens": 1, "n": 2, "best_of": 2, "suffix": None, "logit_bias": {"5": -1}},
-    {"prompt": [5, 6], "max_tokens": 1, "temperature": 0.5, "top_p": 0.9, "min_p": 0.1, "seed": 7, "user": "u"},
+    {
+        "prompt": [[5, 1], [49_151]],
+        "max_tokens": 1,
+        "n": 2,
+        "best_of": 2,
+        "suffix": None,
+        "logit_bias": {"5": -1},
+    },
+    {
+        "prompt": [5, 6],
+        "max_tokens": 1,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "min_p": 0.1,
+        "seed": 7,
+        "user": "u",
+    },
     {"prompt": ["Hi", "Ho"], "max_tokens": 1, "stream": True, "echo": False, "logprobs": 2, "stop": ["a"]},
 ]
 

@@ -114,13 +114,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def opened(server: Server, ask: Asker, keep: bool = False) -> AsyncIterator[Desk]:
+async def opened(server: Server, ask: Asker, keep: bool = False, **settings: Any) -> AsyncIterator[Desk]:
     worker, publisher = await server.connect("worker"), await server.connect("publisher")
     await topology.ensure(worker.jetstream())
     results = Results(worker.jetstream())
     await results.start()
     runs = Runs(ask.engine, results if keep else None)
-    inference = Inference(worker, ask.engine, runs, Settings.load(abandon_grace=0))
+    inference = Inference(worker, ask.engine, runs, Settings.load(**{"abandon_grace": 0} | settings))
     service = Service(worker, subjects.SERVICE, "1.0.0", "test", {}, inference.endpoints())
     for part in (inference, service):
         await part.start()

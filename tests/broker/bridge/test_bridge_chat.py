@@ -98,6 +98,8 @@ async def test_a_stream_is_wrapped_and_ends_with_done(http: aiohttp.ClientSessio
         assert got.status == 200
         assert got.content_type == "text/event-stream"
         assert got.headers["X-Request-Id"]
+        # Proxies would collect the chunks.
+        assert (got.headers["Cache-Control"], got.headers["X-Accel-Buffering"]) == ("no-cache", "no")
         frames = ['data: {"a":1}', 'data: {"b":"비트"}', 'data: {"c":3}', "data: [DONE]", ""]
         assert (await got.read()).decode() == "\n\n".join(frames)
     assert script.cancelled.empty()
