@@ -28,6 +28,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     max_age: float = 0
     duplicate_window: float = 2 * MINUTE
     allow_direct: bool = False
+    allow_rollup_hdrs: bool = False
+    allow_msg_ttl: bool = False
 
 
 class Consumer(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,15 +85,57 @@ DEAD = Stream(
 )
 DEAD_EVENTS = Stream(
     name="DEAD_EVENTS",
-    description="Advisories of articles that their workers never lived to report",
+    description="Advisories of queued work that its workers never lived to report",
     subjects=[
-        "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.ARTICLES.>",
-        "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.ARTICLES.>",
+        f"$JS.EVENT.ADVISORY.CONSUMER.{kind}.{stream}.>"
+        for stream in ("ARTICLES", "BATCH_LINES")
+        for kind in ("MAX_DELIVERIES", "MSG_TERMINATED")
     ],
     retention="workqueue",
     max_age=90 * DAY,
 )
-STREAMS = (ARTICLES, ANALYSES, DEAD, DEAD_EVENTS)
+BATCHES = Stream(
+    name="BATCHES",
+    description="Batches that somebody has to look after, until they are over",
+    subjects=["batches.*"],
+    retention="workqueue",
+    discard="new",
+    discard_new_per_subject=True,
+    max_msgs_per_subject=1,
+    max_age=14 * DAY,
+)
+BATCH_LINES = Stream(
+    name="BATCH_LINES",
+    description="Lines of batches that wait for their answer, each a request",
+    subjects=["batches.*.*"],
+    retention="workqueue",
+    discard="new",
+    discard_new_per_subject=True,
+    max_msgs_per_subject=1,
+    max_msg_size=768 * 1024,
+    max_age=14 * DAY,
+)
+BATCH_RESULTS = Stream(
+    name="BATCH_RESULTS",
+    description="Answers to lines of batches, until they are in the batch's files",
+    subjects=["results.*.*"],
+    max_msgs_per_subject=1,
+    max_msg_size=960 * 1024,
+    max_age=30 * DAY,
+    allow_direct=True,
+)
+# An object store as ADR-20 has it, whose messages have ends of their own: what nobody asks for goes by itself.
+FILES_BUCKET = "llm_files"
+FILES = Stream(
+    name=f"OBJ_{FILES_BUCKET}",
+    description="Files of batches, and what becomes of them",
+    subjects=[f"$O.{FILES_BUCKET}.C.>", f"$O.{FILES_BUCKET}.M.>"],
+    discard="new",
+    allow_direct=True,
+    allow_rollup_hdrs=True,
+    allow_msg_ttl=True,
+)
+STREAMS = (ARTICLES, ANALYSES, DEAD, DEAD_EVENTS, BATCHES, BATCH_LINES, BATCH_RESULTS, FILES)
 
 ACK_WAIT = 60.0
 IN_PROGRESS_EVERY = 20.0
@@ -110,15 +154,35 @@ def lane_consumer(lane: Lane) -> Consumer:
 
 
 LANE_CONSUMERS = {lane: lane_consumer(lane) for lane in LANES}
+LINE_CONSUMER = Consumer(
+    stream=BATCH_LINES.name,
+    durable_name="batch-lines",
+    description="Workers take lines of batches here",
+    filter_subject="",
+    ack_wait=ACK_WAIT,
+    max_deliver=MAX_DELIVER,
+)
+# What workers do for nobody who waits, in one mechanism.
+WORK_CONSUMERS = (*LANE_CONSUMERS.values(), LINE_CONSUMER)
+# A bridge that dies gives its batches back sooner: looking after one costs little, and people look at it.
+KEEPER_ACK_WAIT = 10.0
+KEEPER = Consumer(
+    stream=BATCHES.name,
+    durable_name="keeper",
+    description="Bridges take batches here to look after them",
+    filter_subject="",
+    ack_wait=KEEPER_ACK_WAIT,
+    max_deliver=-1,
+)
 MOVER = Consumer(
     stream=DEAD_EVENTS.name,
     durable_name="mover",
-    description="Workers move given-up articles to DEAD here",
+    description="Workers move given-up work to where it ends here",
     filter_subject="",
     ack_wait=ACK_WAIT,
     max_deliver=-1,
 )
-CONSUMERS = (*LANE_CONSUMERS.values(), MOVER)
+CONSUMERS = (*WORK_CONSUMERS, KEEPER, MOVER)
 
 RECIPES = Bucket(bucket="llm_recipes", description="How an article becomes a prompt", history=10)
 CACHE = Bucket(
@@ -132,7 +196,13 @@ RESPONSES = Bucket(
     max_value_size=960 * 1024,
     # No limit of all its bytes: the server would set them aside at once, and has no room for that on a small disk.
 )
-BUCKETS = (RECIPES, CACHE, WORKERS, RESPONSES)
+BATCH_BUCKET = Bucket(
+    bucket="llm_batches",
+    description="Batches as their owners see them, and what their keepers have to know",
+    ttl=90 * DAY,
+    max_value_size=256 * 1024,
+)
+BUCKETS = (RECIPES, CACHE, WORKERS, RESPONSES, BATCH_BUCKET)
 
 
 def retry_delay(attempts: int) -> float:

@@ -25,6 +25,7 @@ KEEP_ALIVE = "Llm-Keep-Alive"  # on a chunk that says nothing but that the model
 FINISH = "Llm-Finish"
 TOKENS = "Llm-Tokens"  # of prompt and answer, on the last message: whoever passes bytes on can still count
 REPLACE = "Llm-Replace"
+API = "Llm-Api"  # on a line of a batch: what its request is to, `chat` (or nothing) or `completions`
 EARLIER_ATTEMPTS = "Llm-Earlier-Attempts"
 EARLIER_REASON = "Llm-Earlier-Reason"
 FIRST_PUBLISHED = "Llm-First-Published"
@@ -110,6 +111,25 @@ def parse_article(subject: str) -> ArticleSubject:
             code="invalid_subject",
         )
     return ArticleSubject(*parts[1:])
+
+
+def batch(batch_id: str) -> str:
+    """The job of looking after a batch."""
+    return f"batches.{batch_id}"
+
+
+def batch_line(batch_id: str, line: int | str) -> str:
+    """`line` counts from 1; `*` are all that wait."""
+    return f"batches.{batch_id}.{line}"
+
+
+def batch_result(batch_id: str, line: int | str) -> str:
+    return f"results.{batch_id}.{line}"
+
+
+def result_of(line_subject: str) -> str:
+    """Where the line of this subject ends."""
+    return line_subject.replace("batches.", "results.", 1)
 
 
 def dead_article(stream: str, subject: str) -> str:

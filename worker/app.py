@@ -14,7 +14,7 @@ from typing import NoReturn
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from schemas import __version__
+from schemas import __version__, streams
 from schemas.errors import LlmError
 from schemas.runtime import log as logs
 from schemas.runtime import loop, spans
@@ -27,10 +27,12 @@ from worker.settings import Settings
 from worker.transport import stats, topology
 from worker.transport.answers import Answers
 from worker.transport.article import Analyst
+from worker.transport.batch_line import LineHandler
 from worker.transport.inference import Inference
 from worker.transport.ledger import Ledger
 from worker.transport.micro import Service
 from worker.transport.mover import Mover
+from worker.transport.outcomes import Outcomes
 from worker.transport.presence import PresenceBoard, worker_id
 from worker.transport.queue import Queue
 from worker.transport.recipes import Recipes
@@ -85,14 +87,17 @@ class Worker:
         answers = Answers(engine, results)
         ledger = Ledger(js, self._id)
         analyst = Analyst(engine, recipes, answers, ledger, board, self._id)
-        runs = Runs(engine, results if settings.cache_chats else None)
-        inference = Inference(nc, engine, runs, settings)
+        kept = results if settings.cache_chats else None
+        inference = Inference(nc, engine, Runs(engine, kept), settings)
         about = {"model": model, "worker": self._id}
         endpoints = [*inference.endpoints(), *Trials(nc, engine).endpoints()]
         figures = partial(stats.told, engine.counters, results.lookups, shape)
         service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, endpoints, figures)
-        queue = Queue(nc, js, settings.slots, analyst.handle)
-        mover = Mover(js, ledger)
+        outcomes = Outcomes(js)
+        lines = LineHandler(engine, Runs(engine, kept), outcomes, board)
+        handlers = {streams.ARTICLES.name: analyst.handle, streams.BATCH_LINES.name: lines.handle}
+        queue = Queue(nc, js, settings.slots, handlers)
+        mover = Mover(js, {streams.ARTICLES.name: ledger, streams.BATCH_LINES.name: outcomes})
         for part in (recipes, results, inference, service, queue, mover, board):
             await part.start()
         log.info(

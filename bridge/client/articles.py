@@ -6,22 +6,16 @@ import uuid
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import msgspec
 from nats.aio.client import Client
 
-from bridge.client import stored
-from bridge.client.gate import Gate, GaveUp
+from bridge.client import enqueue
+from bridge.client.gate import Gate
 from schemas import streams, subjects, trace
 from schemas.articles import article_id, decode_article
-from schemas.errors import BadRequest, LlmError, TooLarge, Unavailable
+from schemas.errors import BadRequest, TooLarge
 from schemas.subjects import Lane
 from schemas.trace import Trace
 
-# The server's codes: a limit of the stream; none of its memory or disk left, for it or for the account.
-_STORE_FAILED = 10077
-_FULL_CODES = {_STORE_FAILED, 10002, 10023, 10028, 10047}
-_TOO_LARGE = 10054
-_UNAVAILABLE = 503
 _MSG_ID = "Nats-Msg-Id"
 
 
@@ -51,18 +45,6 @@ class Outgoing(NamedTuple):
     @property
     def replace(self) -> bool:
         return subjects.REPLACE in self.headers
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    """JetStream's answer to a publication."""
-
-    class Fault(msgspec.Struct, frozen=True):
-        code: int
-        err_code: int = 0
-        description: str = "no reason given"
-
-    seq: int = 0
-    error: Fault | None = None
 
 
 def prepare(line: bytes, target: Target) -> Outgoing:
@@ -112,49 +94,10 @@ def _wire_size(headers: Mapping[str, str]) -> int:
 
 
 async def publish(nc: Client, article: Outgoing, gate: Gate) -> int | None:
-    """Its sequence on the queue, or None when the same article waits there already.
-
-    A full queue and an absent server are waited for at the gate. Raises GaveUp. The message id is of this
-    call alone: it keeps what has to be sent twice from being stored twice, and an article that was answered
-    may still come again.
+    """As enqueue.publish(). The message id is of this call alone: it keeps what has to be sent twice from being
+    stored twice, and an article that was answered may still come again.
     """
-    headers = _with_id(article.headers)
-    if not fits(article.payload, article.headers):
-        headers = dict(article.headers)  # a dead letter's original, which others published without an id
-    while True:
-        answer = await _ask(nc, article, headers, gate)
-        if answer.error is None or _waits_already(answer.error):
-            gate.moved()
-            return None if answer.error else answer.seq
-        if answer.error.err_code in _FULL_CODES:
-            await gate.full(answer.error.description)
-        elif answer.error.code == _UNAVAILABLE:
-            await gate.hold(f"the queue is not available ({answer.error.description})")
-        else:
-            raise _refusal(answer.error)
-
-
-async def _ask(nc: Client, article: Outgoing, headers: Mapping[str, str], gate: Gate) -> _Answer:
-    """The server's answer. Raises Unavailable when it gives none and never gave one."""
-    while True:
-        try:
-            reply = await stored.request(nc, article.subject, article.payload, headers, gate.reconnect)
-            return msgspec.json.decode(reply.data, type=_Answer)
-        except GaveUp:
-            raise
-        except Unavailable:
-            if nc.is_closed or not gate.passed:
-                raise
-            # It did take articles: a full disk ends JetStream, and a restart takes its time.
-            await gate.hold("the queue does not answer: it starts, or its disk is full, as its log says then")
-
-
-def _waits_already(fault: _Answer.Fault) -> bool:
-    """The server has one code for all limits of a stream; only its words tell them apart."""
-    return fault.err_code == _STORE_FAILED and "per subject" in fault.description
-
-
-def _refusal(fault: _Answer.Fault) -> LlmError:
-    if fault.err_code == _TOO_LARGE:
-        return TooLarge("The article is larger than the queue takes: shorten its body.", param="body")
-    return Unavailable(f"The queue refused the article: {fault.description}.")
+    # A dead letter's original may have no room for it: others published it without.
+    roomy = fits(article.payload, article.headers)
+    headers = _with_id(article.headers) if roomy else article.headers
+    return await enqueue.publish(nc, article.subject, article.payload, headers, gate)

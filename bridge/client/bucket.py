@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import msgspec
 from nats.aio.client import Client
 
 from bridge.client import stored
-from bridge.client.stored import Hold, Stored
-from schemas.errors import Unavailable
+from bridge.client.stored import Hold, NotStored, Stored
 
-_OPERATION = "KV-Operation"
+_OPERATION, _EXPECTED = "KV-Operation", "Nats-Expected-Last-Subject-Sequence"
+# The server's code for "this key has another last revision than expected".
+_CHANGED_MEANWHILE = 10071
+
+
+class Meanwhile(Exception):
+    """Somebody else was faster."""
 
 
 async def get(nc: Client, bucket: str, key: str, hold: Hold = stored.patiently) -> Stored | None:
@@ -27,21 +31,30 @@ async def every(nc: Client, bucket: str) -> dict[str, Stored]:
     return {key: found for key, found in sorted(newest.items()) if _OPERATION not in found.headers}
 
 
-async def put(nc: Client, bucket: str, key: str, data: bytes, hold: Hold = stored.patiently) -> int:
-    """Its revision. Raises Unavailable when it is not on the server's disk for sure."""
-    return await _write(nc, bucket, key, data, {}, hold)
+async def put(
+    nc: Client,
+    bucket: str,
+    key: str,
+    data: bytes,
+    hold: Hold = stored.patiently,
+    *,
+    after: int | None = None,
+) -> int:
+    """Its revision. Raises Unavailable when it is not on the server's disk for sure.
+
+    Where `after` is given, a revision (0: none so far), it raises Meanwhile when there is another one.
+    """
+    headers = {} if after is None else {_EXPECTED: str(after)}
+    try:
+        return await stored.put(nc, _subject(bucket, key), data, headers, hold)
+    except NotStored as error:
+        if error.fault != _CHANGED_MEANWHILE:
+            raise
+        raise Meanwhile from None
 
 
 async def delete(nc: Client, bucket: str, key: str, hold: Hold = stored.patiently) -> None:
-    await _write(nc, bucket, key, b"", {_OPERATION: "DEL"}, hold)
-
-
-async def _write(nc: Client, bucket: str, key: str, data: bytes, headers: dict[str, str], hold: Hold) -> int:
-    reply = await stored.request(nc, _subject(bucket, key), data, headers, hold)
-    answer = msgspec.json.decode(reply.data)
-    if fault := answer.get("error"):
-        raise Unavailable(f"NATS did not write `{key}` of {bucket}: {fault.get('description')}.")
-    return int(answer["seq"])
+    await stored.put(nc, _subject(bucket, key), b"", {_OPERATION: "DEL"}, hold)
 
 
 def _subject(bucket: str, key: str) -> str:

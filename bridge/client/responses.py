@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from nats.aio.client import Client
 
-from bridge.client import bucket, connection
+from bridge.client import bucket, connection, stored
 from schemas import streams
 from schemas.codec import decode, encode
-from schemas.errors import TooLarge, Unavailable
+from schemas.errors import TooLarge
 from schemas.responses.response import KeptResponse
 
 _BUCKET = streams.RESPONSES.bucket
@@ -16,7 +16,7 @@ _BUCKET = streams.RESPONSES.bucket
 async def get(nc: Client, response_id: str) -> KeptResponse | None:
     """None for one that is gone or never was."""
     connection.require(nc)
-    found = await bucket.get(nc, _BUCKET, response_id, _fail)
+    found = await bucket.get(nc, _BUCKET, response_id, stored.at_once)
     return None if found is None else decode(KeptResponse, found.data)
 
 
@@ -24,13 +24,13 @@ async def put(nc: Client, kept: KeptResponse) -> None:
     """Raises TooLarge, or Unavailable when it is not on the server's disk for sure."""
     check(kept)
     connection.require(nc)
-    await bucket.put(nc, _BUCKET, kept.response.id, encode(kept), _fail)
+    await bucket.put(nc, _BUCKET, kept.response.id, encode(kept), stored.at_once)
 
 
 async def delete(nc: Client, response_id: str) -> None:
     """Its bytes go with the marker that takes their place: the bucket has no history."""
     connection.require(nc)
-    await bucket.delete(nc, _BUCKET, response_id, _fail)
+    await bucket.delete(nc, _BUCKET, response_id, stored.at_once)
 
 
 def check(kept: KeptResponse) -> None:
@@ -41,8 +41,3 @@ def check(kept: KeptResponse) -> None:
             "kept; send the items that matter, with `store: false`.",
             code="response_too_large",
         )
-
-
-async def _fail(why: str) -> None:
-    """Somebody waits at the other end of HTTP: not for the return of a server."""
-    raise Unavailable(f"{why[0].upper()}{why[1:]} at the moment; try again in a few seconds.")

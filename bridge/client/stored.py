@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +22,14 @@ _TRIES = 3
 _GONE = {10037, 10057}
 # One batch stays far below a subscription's limits, however large the messages are.
 BATCH, _BATCH_BYTES = 500, 8 * 1024 * 1024
+
+
+class NotStored(Unavailable):
+    """The server took a message and did not keep it; `fault` is its code for why."""
+
+    def __init__(self, message: str, fault: int) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 # Waits for a connection; it hears why.
@@ -44,6 +52,11 @@ class Stored(NamedTuple):
 
 async def patiently(_: str) -> None:
     await asyncio.sleep(1)
+
+
+async def at_once(why: str) -> None:
+    """Somebody waits at the other end of HTTP: not for the return of a server."""
+    raise Unavailable(f"{why[0].upper()}{why[1:]} at the moment; try again in a few seconds.")
 
 
 async def request(
@@ -98,9 +111,10 @@ async def last(nc: Client, stream: str, subject: str, hold: Hold = patiently) ->
     return _stored(reply)
 
 
-async def look(nc: Client, stream: str, subject: str) -> Stored | None:
+async def look(nc: Client, stream: str, subject: str, hold: Hold = patiently) -> Stored | None:
     """As last(), for whoever may read all of the stream: the right names no subject."""
-    return _stored(await request(nc, f"$JS.API.DIRECT.GET.{stream}", encode({"last_by_subj": subject})))
+    query = encode({"last_by_subj": subject})
+    return _stored(await request(nc, f"$JS.API.DIRECT.GET.{stream}", query, hold=hold))
 
 
 async def read(
@@ -164,6 +178,41 @@ async def info(nc: Client, name: str, body: Mapping[str, Any] | None = None) -> 
     if "error" in answer:
         raise _no_queue(answer["error"].get("description", "no reason given"))
     return answer
+
+
+async def put(
+    nc: Client,
+    subject: str,
+    payload: bytes,
+    headers: Mapping[str, str] | None = None,
+    hold: Hold = patiently,
+) -> int:
+    """Its sequence, once it is on the server's disk for sure. Raises NotStored."""
+    answer = msgspec.json.decode((await request(nc, subject, payload, headers, hold)).data)
+    if fault := answer.get("error"):
+        reason = f"NATS did not store a message on {subject}: {fault.get('description')}."
+        raise NotStored(reason, fault.get("err_code", 0))
+    return int(answer["seq"])
+
+
+async def purge(nc: Client, stream: str, subject: str, hold: Hold = patiently) -> None:
+    """Remove what matches."""
+    reply = await request(nc, f"$JS.API.STREAM.PURGE.{stream}", encode({"filter": subject}), hold=hold)
+    fault = msgspec.json.decode(reply.data).get("error")
+    if fault:
+        raise Unavailable(f"NATS did not remove messages of {stream}: {fault.get('description')}.")
+
+
+async def several(nc: Client, stream: str, subjects: Sequence[str]) -> dict[str, Stored]:
+    """The newest message of each of these subjects that has one."""
+    found: dict[str, Stored] = {}
+    while missing := [subject for subject in subjects if subject not in found]:
+        # What is too much for one answer is cut.
+        batch = await _batch(nc, stream, {"multi_last": missing})
+        if not batch:
+            break
+        found |= {message.subject: message for message in batch}
+    return found
 
 
 async def remove(nc: Client, stream: str, sequence: int) -> None:

@@ -13,6 +13,7 @@ from aiohttp import web
 from bridge.http import errors
 from schemas import __version__, streams, subjects
 from schemas.articles import Analysis, Article, DeadLetter
+from schemas.batches import LineResponse
 from schemas.chat import ChatRequest
 from schemas.codec import encode
 from schemas.completion import ChatChunk, ChatCompletion
@@ -24,9 +25,9 @@ from schemas.text import TextCompletion, TextRequest
 _Json = dict[str, Any]
 
 _REF = "#/components/schemas/{name}"
-_ABOUT = """What crosses NATS: chat and completions by request/reply, articles and what becomes of them on JetStream. \
-Operations are the worker's. nats.conf has the users; each has an inbox prefix of its own, `_INBOX.<user>`, and only \
-inboxes are answered."""
+_ABOUT = """What crosses NATS: chat and completions by request/reply, articles and lines of batches on JetStream, and \
+what becomes of them. Operations are the worker's. nats.conf has the users; each has an inbox prefix of its own, \
+`_INBOX.<user>`, and only inboxes are answered."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ MESSAGES = {
     "deadLetter": Message(
         Article, _LETTER | _TRACE, "The original bytes, whatever they are; why it is dead is in the headers."
     ),
+    "chatLine": Message(ChatRequest, _TRACE, "A line that asks for a chat, not streamed."),
+    "textLine": Message(TextRequest, _TRACE | {subjects.API: "`completions`."}, "A line that asks for a completion."),
+    "chatResult": Message(LineResponse[ChatCompletion], _TRACE, "How a line ended; a failed one has an `ErrorBody`."),
+    "textResult": Message(LineResponse[TextCompletion], _TRACE, "The same for a completion."),
     "presence": Message(Presence, {}, "Renewed every few seconds."),
 }  # fmt: skip
 _ENDS = ("end", "error")
@@ -108,6 +113,15 @@ CHANNELS = {
     ),
     "analyses": Channel(subjects.analysis("{recipe}", "{id}"), streams.ANALYSES.description, "send", ("analysis",)),
     "dead": Channel(subjects.dead("{stream}", "{recipe}", "{id}"), streams.DEAD.description, "send", ("deadLetter",)),
+    "lines": Channel(
+        subjects.batch_line("{batch}", "{line}"), streams.BATCH_LINES.description, "receive", ("chatLine", "textLine")
+    ),
+    "results": Channel(
+        subjects.batch_result("{batch}", "{line}"),
+        streams.BATCH_RESULTS.description,
+        "send",
+        ("chatResult", "textResult"),
+    ),
     "presence": Channel(f"$KV.{streams.WORKERS.bucket}.{{worker}}", streams.WORKERS.description, "send", ("presence",)),
 }  # fmt: skip
 _PARAMETERS: dict[str, _Json] = {
@@ -116,6 +130,8 @@ _PARAMETERS: dict[str, _Json] = {
     "lane": {"enum": list(subjects.LANES), "description": "`high` goes first."},
     "recipe": {"description": "A key of the bucket `llm_recipes`."},
     "id": {"description": "A token of 1 to 64 characters; another id as 32 hex digits of its SHA-256."},
+    "batch": {"description": "The `id` of a batch."},
+    "line": {"description": "Its number in the input file, from 1."},
     "stream": {"enum": [streams.ARTICLES.name], "description": "Where it was given up."},
     "worker": {"description": "Its own name for itself."},
 }

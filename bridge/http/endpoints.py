@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.http.batch_endpoints import BATCHES
 from bridge.http.endpoint import Content, Endpoint, Parameter
 from bridge.http.house_endpoints import HOUSE
 from bridge.http.models import Model, ModelList
@@ -221,6 +222,7 @@ ENDPOINTS = (
         errors=(NotFound, Unavailable),
         parameters=(_MODEL_ID,),
     ),
+    *BATCHES,
     *WORK,
     *HOUSE,
 )

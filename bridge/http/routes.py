@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from bridge.batches.watch import Watch
 from bridge.client import Client
 from bridge.client.overview import Observer
 from bridge.http import (
     asyncapi,
     auth,
+    batch_endpoints,
     completions,
     docs,
     headers,
@@ -43,6 +46,7 @@ def build(settings: Settings, nc: Client) -> web.Application:
     app[METERS] = Meters(keys.all)
     app[STOPPING] = asyncio.Event()
     app.on_shutdown.append(_stop)
+    app.cleanup_ctx.append(_keep_batches)
     app.on_response_prepare.append(headers.dress)
     app.on_response_prepare.append(say_when_closing)
     app.add_routes(
@@ -54,6 +58,7 @@ def build(settings: Settings, nc: Client) -> web.Application:
             web.delete("/v1/responses/{id}", responses.delete),
             web.get("/v1/models", models.index),
             web.get("/v1/models/{id:.+}", models.retrieve),
+            *batch_endpoints.ROUTES,
             web.get("/healthz", health.live),
             web.get("/readyz", health.ready),
             web.get("/metrics", metrics.index),
@@ -69,6 +74,13 @@ def build(settings: Settings, nc: Client) -> web.Application:
         ]
     )
     return app
+
+
+async def _keep_batches(app: web.Application) -> AsyncIterator[None]:
+    watch = Watch(app[NATS])
+    watch.start()
+    yield
+    await watch.stop()
 
 
 async def _stop(app: web.Application) -> None:

@@ -89,7 +89,7 @@ async def test_a_worker_that_sleeps_through_the_end_of_its_article_adds_nothing(
     await house.worker(CHAOS_ACK_WAIT=str(WAIT))
     await settled(operator, within=20)
     sleeper.signal(signal.SIGCONT)
-    await sleeper.said("article_ended_elsewhere", within=10)
+    await sleeper.said("ended_elsewhere", within=10)
     assert (await ends(operator)).faults(["a"], guilty=["a"]) == []
 
 

@@ -63,9 +63,7 @@ def test_each_message_is_sent_somewhere() -> None:
 
 def test_each_header_of_the_contract_is_told() -> None:
     told = {name for message in MESSAGES.values() for name in message.headers}
-    names = (
-        "REQUEST_ID DEADLINE SEQ KEEP_ALIVE FINISH REPLACE TRACEPARENT ERROR ERROR_CODE RETRY_AFTER".split()
-    )
+    names = "REQUEST_ID DEADLINE SEQ KEEP_ALIVE FINISH REPLACE API TRACEPARENT ERROR ERROR_CODE RETRY_AFTER".split()
     assert told == {getattr(subjects, name) for name in names} | set(DeadLetter.header_names().values())
 
 
@@ -78,6 +76,12 @@ def test_each_subject_of_the_contract_is_told() -> None:
         subjects.cancel("{request}"),
         subjects.dead("{stream}", "{recipe}", "{id}"),
     } <= addresses
-    for stream in (streams.ARTICLES, streams.ANALYSES, streams.DEAD):
+    for stream in (
+        streams.ARTICLES,
+        streams.ANALYSES,
+        streams.DEAD,
+        streams.BATCH_LINES,
+        streams.BATCH_RESULTS,
+    ):
         heads = {subject.split(".")[0] for subject in stream.subjects}
         assert any(address.split(".")[0] in heads for address in addresses)

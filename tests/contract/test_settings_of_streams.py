@@ -46,6 +46,8 @@ STREAMS: dict[str, dict[str, Any]] = {
         "subjects": [
             "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.ARTICLES.>",
             "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.ARTICLES.>",
+            "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.BATCH_LINES.>",
+            "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.BATCH_LINES.>",
         ],
         "retention": "workqueue",
         "discard": "old",
@@ -56,7 +58,55 @@ STREAMS: dict[str, dict[str, Any]] = {
         "duplicate_window": 120,
         "allow_direct": False,
     },
+    "BATCHES": {
+        "subjects": ["batches.*"],
+        "retention": "workqueue",
+        "discard": "new",
+        "discard_new_per_subject": True,
+        "max_msgs_per_subject": 1,
+        "max_msg_size": -1,
+        "max_age": 14 * DAY,
+        "duplicate_window": 120,
+        "allow_direct": False,
+    },
+    "BATCH_LINES": {
+        "subjects": ["batches.*.*"],
+        "retention": "workqueue",
+        "discard": "new",
+        "discard_new_per_subject": True,
+        "max_msgs_per_subject": 1,
+        "max_msg_size": 768 * 1024,
+        "max_age": 14 * DAY,
+        "duplicate_window": 120,
+        "allow_direct": False,
+    },
+    "BATCH_RESULTS": {
+        "subjects": ["results.*.*"],
+        "retention": "limits",
+        "discard": "old",
+        "discard_new_per_subject": False,
+        "max_msgs_per_subject": 1,
+        "max_msg_size": 960 * 1024,
+        "max_age": 30 * DAY,
+        "duplicate_window": 120,
+        "allow_direct": True,
+    },
+    "OBJ_llm_files": {
+        "subjects": ["$O.llm_files.C.>", "$O.llm_files.M.>"],
+        "retention": "limits",
+        "discard": "new",
+        "discard_new_per_subject": False,
+        "max_msgs_per_subject": -1,
+        "max_msg_size": -1,
+        "max_age": 0,
+        "duplicate_window": 120,
+        "allow_direct": True,
+        "allow_rollup_hdrs": True,
+        "allow_msg_ttl": True,
+    },
 }
+# Of files alone.
+NEITHER = {"allow_rollup_hdrs": False, "allow_msg_ttl": False}
 CONSUMERS: dict[str, dict[str, Any]] = {
     "articles-high": {
         "stream": "ARTICLES",
@@ -70,6 +120,20 @@ CONSUMERS: dict[str, dict[str, Any]] = {
         "filter_subject": "articles.norm.>",
         "ack_wait": 60,
         "max_deliver": 8,
+        "max_ack_pending": 1000,
+    },
+    "batch-lines": {
+        "stream": "BATCH_LINES",
+        "filter_subject": "",
+        "ack_wait": 60,
+        "max_deliver": 8,
+        "max_ack_pending": 1000,
+    },
+    "keeper": {
+        "stream": "BATCHES",
+        "filter_subject": "",
+        "ack_wait": 10,
+        "max_deliver": -1,
         "max_ack_pending": 1000,
     },
     "mover": {
@@ -86,6 +150,7 @@ BUCKETS: dict[str, dict[str, Any]] = {
     "llm_cache": {"history": 1, "ttl": 30 * DAY} | UNLIMITED,
     "llm_workers": {"history": 1, "ttl": 45} | UNLIMITED,
     "llm_responses": {"history": 1, "ttl": 30 * DAY, "max_value_size": 960 * 1024},
+    "llm_batches": {"history": 1, "ttl": 90 * DAY, "max_value_size": 256 * 1024},
 }
 
 
@@ -99,7 +164,7 @@ def table(items: tuple[Any, ...], key: str) -> dict[str, dict[str, Any]]:
 
 
 def test_streams() -> None:
-    assert table(streams.STREAMS, "name") == STREAMS
+    assert table(streams.STREAMS, "name") == {name: NEITHER | row for name, row in STREAMS.items()}
 
 
 def test_consumers() -> None:

@@ -49,3 +49,6 @@ COMPLETIONS = Api(
     TextCompletion,
     TextCompletion,
 )
+
+# What a line of a batch may ask for, by the name in its header.
+APIS = {api.name: api for api in (CHAT, COMPLETIONS)}

@@ -15,6 +15,9 @@ from schemas.runtime import spans
 from schemas.runtime.spans import Span
 from worker.jobs import Durations
 
+# What nobody waits for.
+_QUEUED = ("article", "line")
+
 
 def tell(
     log: BoundLogger, name: str, span: Span, usage: Usage, spent: Durations | Timings, **said: Any
@@ -42,7 +45,7 @@ def failed(log: BoundLogger, name: str, span: Span, total: float, error: LlmErro
 
 
 def _kind(name: str) -> spans.Kind:
-    return "CONSUMER" if name == "article" else "SERVER"
+    return "CONSUMER" if name in _QUEUED else "SERVER"
 
 
 def _about(said: Mapping[str, Any]) -> dict[str, Any]:

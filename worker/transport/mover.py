@@ -1,8 +1,9 @@
-"""Moves articles that used up their deliveries to DEAD: JetStream only hides them, and tells in an advisory."""
+"""Moves work that used up its deliveries to where it ends: JetStream only hides it, and tells in an advisory."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 from nats.aio.msg import Msg
@@ -12,8 +13,9 @@ from nats.js.errors import NotFoundError
 
 from schemas import streams
 from schemas.articles import MAX_DELIVERIES
+from schemas.errors import EngineFailed
 from schemas.runtime import log as logs
-from worker.transport.ledger import Ledger, Original
+from worker.transport.ends import Ends, Original
 from worker.transport.loop import Loop
 
 log = logs.get("worker.mover")
@@ -28,11 +30,11 @@ class _Advisory(msgspec.Struct):
 
 
 class Mover:
-    """Every worker runs one; the consumer `mover` gives each advisory to one of them."""
+    """Every worker runs one; the consumer `mover` gives each advisory to one of them. `ends` are by stream."""
 
-    def __init__(self, js: JetStreamContext, ledger: Ledger) -> None:
+    def __init__(self, js: JetStreamContext, ends: Mapping[str, Ends]) -> None:
         self._js = js
-        self._ledger = ledger
+        self._ends = ends
         self._mover = Loop("mover", self._step)
         self._sweeper = Loop("sweeper", self._sweep, every=streams.ACK_WAIT)
 
@@ -61,31 +63,31 @@ class Mover:
         except NotFoundError:
             log.debug("advisory_late", sequence=event.stream_seq)  # settled meanwhile, or removed by hand
         else:
-            await self._move(found, event.deliveries)
+            await self._move(event.stream, found, event.deliveries)
         await msg.ack_sync()
 
     async def _sweep(self) -> None:
         """An advisory is lost with a server that dies before it has stored it. What lies below a consumer's
         ack floor is neither waiting nor in work: it was given up.
         """
-        for lane in streams.LANE_CONSUMERS.values():
-            info = await self._js.consumer_info(lane.stream, lane.durable_name)
+        for work in streams.WORK_CONSUMERS:
+            info = await self._js.consumer_info(work.stream, work.durable_name)
             floor = info.ack_floor.stream_seq if info.ack_floor else 0
-            while found := await self._first(lane.filter_subject):
+            while found := await self._first(work):
                 if (found.seq or 0) > floor:
                     break
-                await self._move(found, lane.max_deliver)
+                await self._move(work.stream, found, work.max_deliver)
 
-    async def _first(self, subject: str) -> RawStreamMsg | None:
+    async def _first(self, work: streams.Consumer) -> RawStreamMsg | None:
         try:
-            return await self._js.get_msg(streams.ARTICLES.name, 1, subject=subject, next=True)
+            return await self._js.get_msg(work.stream, 1, subject=work.filter_subject or ">", next=True)
         except NotFoundError:
             return None
 
-    async def _move(self, found: RawStreamMsg, deliveries: int) -> None:
+    async def _move(self, stream: str, found: RawStreamMsg, deliveries: int) -> None:
         # Its last worker may have died between storing its end and letting it go.
-        original = Original.stored(found, deliveries)
-        if not await self._ledger.ended(original):
+        ends, original = self._ends[stream], Original.stored(stream, found, deliveries)
+        if not await ends.ended(original):
             sentence = f"Delivered {deliveries} times, and no worker lived to finish it."
-            await self._ledger.bury(original, sentence, MAX_DELIVERIES)
-        await self._ledger.remove(streams.ARTICLES.name, original.sequence)
+            await ends.bury(original, EngineFailed(sentence, code=MAX_DELIVERIES))
+        await ends.remove(stream, original.sequence)

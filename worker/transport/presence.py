@@ -16,6 +16,7 @@ from nats.js.kv import KeyValue
 
 from schemas import __version__, streams, subjects
 from schemas.codec import encode
+from schemas.errors import NotFound, Unavailable
 from schemas.presence import ModelCard, Presence
 from schemas.runtime import log as logs
 from worker.engine.catalog import Entry
@@ -57,6 +58,17 @@ class PresenceBoard:
     def serves(self, model: str) -> bool:
         """Here and now; a model that is configured but faulty is not served."""
         return any(_answers(model, entry.names) for entry in self._served())
+
+    async def check(self, model: str | None) -> None:
+        """Raises Unavailable for a model that others serve, NotFound for one that nobody does."""
+        if model is None or self.serves(model):
+            return
+        if await self.anyone_serves(model):
+            raise Unavailable(f"Another worker serves the model `{model}`.")
+        try:
+            self._engine.catalog.find(model)  # faulty: the engine says why, and the work waits
+        except NotFound:
+            raise NotFound(f"No worker serves the model `{model}`.", code="model_not_found") from None
 
     async def anyone_serves(self, model: str) -> bool:
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -13,44 +14,44 @@ from nats.js import JetStreamContext
 
 from schemas import streams
 from schemas.runtime import log as logs
-from schemas.subjects import LANES, Lane
+from schemas.streams import Consumer
 from worker.transport import suspects
 from worker.transport.loop import Loop
 
 log = logs.get("worker.queue")
 
 # A fetch that hangs in a reconnect costs this long, and `high` is looked at again this often.
-_NORM_WAIT = 1.0
-_HIGH_WAIT = 0.02
+_LAST_WAIT = 1.0
+_WAIT = 0.02
 _REST_WAIT = 0.2  # longer than a slow network's round trip
-_WAITS: dict[Lane, float] = {"high": _HIGH_WAIT, "norm": _NORM_WAIT}
+_FIRST = streams.LANE_CONSUMERS["high"]
+
+Handle = Callable[[Msg], Awaitable[None]]
 
 
 class Queue:
-    """Feeds messages of both lanes, `high` first, to `handle`, at most `slots` at once.
+    """Feeds messages of every consumer to the handler of their stream, at most `slots` at once. `high` comes first;
+    the others take turns, so that whoever sent more cannot keep the others waiting.
 
     While there is one that must be alone, no other is fetched: all that a dying worker holds has used up a
     delivery. It comes at the head of what waits, again and again, and would take its neighbours along to DEAD.
     """
 
-    def __init__(
-        self, nc: Client, js: JetStreamContext, slots: int, handle: Callable[[Msg], Awaitable[None]]
-    ) -> None:
+    def __init__(self, nc: Client, js: JetStreamContext, slots: int, handlers: Mapping[str, Handle]) -> None:
         self._nc = nc
         self._js = js
         self._slots = slots
-        self._handle = handle
+        self._handlers = handlers
+        self._turns = deque(one for one in streams.WORK_CONSUMERS if one is not _FIRST)
         self._work: dict[asyncio.Task[None], Msg] = {}
         self._room = asyncio.Event()
         self._puller = Loop("pull", self._fetch)
         self._keeper = Loop("keep", self._keep, every=streams.IN_PROGRESS_EVERY)
 
     async def start(self) -> None:
-        self._pulls: dict[Lane, JetStreamContext.PullSubscription] = {
-            lane: await self._js.pull_subscribe_bind(
-                consumer=streams.LANE_CONSUMERS[lane].durable_name, stream=streams.ARTICLES.name
-            )
-            for lane in LANES
+        self._pulls: dict[str, JetStreamContext.PullSubscription] = {
+            one.durable_name: await self._js.pull_subscribe_bind(consumer=one.durable_name, stream=one.stream)
+            for one in streams.WORK_CONSUMERS
         }
         self._puller.start()
         self._keeper.start()
@@ -92,29 +93,31 @@ class Queue:
         await self._take_late()
         if self._free <= 0:
             self._room.clear()
-            async with asyncio.timeout(_NORM_WAIT):  # then look for late ones again
+            async with asyncio.timeout(_LAST_WAIT):  # then look for late ones again
                 await self._room.wait()
             return
-        for lane, wait in _WAITS.items():
+        self._turns.rotate()
+        for one in (_FIRST, *self._turns):
+            wait = _LAST_WAIT if one is self._turns[-1] else _WAIT
             # One first. The server delivers what comes again before what is new: it tells what the others are.
-            if self._free > 0 and not self._puller.stopping and await self._fetch_lane(lane, 1, wait):
-                await self._fetch_lane(lane, self._free, _REST_WAIT)
+            if self._free > 0 and not self._puller.stopping and await self._fetch_from(one, 1, wait):
+                await self._fetch_from(one, self._free, _REST_WAIT)
 
     async def _take_late(self) -> None:
         """What came after its fetch had given up. It is ours already, and nobody else keeps it in progress."""
-        for lane, pull in self._pulls.items():
-            while pull.pending_bytes:  # the server's words about pulls have none
-                await self._fetch_lane(lane, 1, _HIGH_WAIT)
+        for one in streams.WORK_CONSUMERS:
+            while self._pulls[one.durable_name].pending_bytes:  # the server's words about pulls have none
+                await self._fetch_from(one, 1, _WAIT)
 
-    async def _fetch_lane(self, lane: Lane, count: int, wait: float) -> int:
+    async def _fetch_from(self, one: Consumer, count: int, wait: float) -> int:
         if count <= 0:
             return 0
         try:
-            msgs = await self._pulls[lane].fetch(count, timeout=wait)
+            msgs = await self._pulls[one.durable_name].fetch(count, timeout=wait)
         except TimeoutError:
             return 0
         for msg in sorted(msgs, key=suspects.deliveries):
-            if _sequence(msg) in map(_sequence, self._work.values()):
+            if _place(msg) in map(_place, self._work.values()):
                 # We slept or were cut off past the ack wait, and are still at it: what we say of the one that we
                 # have holds for this one too.
                 log.info("delivered_again", subject=msg.subject)
@@ -125,7 +128,7 @@ class Queue:
         return len(msgs)
 
     async def _one(self, msg: Msg) -> None:
-        await self._handle(msg)
+        await self._handlers[msg.metadata.stream](msg)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._work.pop(task, None)
@@ -137,5 +140,5 @@ class Queue:
             await msg.in_progress()
 
 
-def _sequence(msg: Msg) -> int:
-    return msg.metadata.sequence.stream
+def _place(msg: Msg) -> tuple[str, int]:
+    return msg.metadata.stream, msg.metadata.sequence.stream

@@ -59,10 +59,10 @@ def _end_headers(done: Done) -> dict[str, str]:
     return {subjects.FINISH: done.finish, subjects.TOKENS: str(done.usage.total_tokens)}
 
 
-def _begun(caller: Caller, api: Api, works: Sequence[Prepared]) -> tuple[Head, Style]:
+def begun(api: Api, request_id: str, works: Sequence[Prepared]) -> tuple[Head, Style]:
     """One answer to all of these."""
     first = works[0]
-    head = Head(f"{api.prefix}-{caller.request_id}", int(time.time()), first.model)
+    head = Head(f"{api.prefix}-{request_id}", int(time.time()), first.model)
     return head, api.style(sum(work.choices for work in works), first.alternatives is not None)
 
 
@@ -75,7 +75,7 @@ class PlainReply:
 
     async def open(self, works: Sequence[Prepared]) -> None:
         """Nothing to say before the answer is whole."""
-        self._head, self._style = _begun(self._caller, self._api, works)
+        self._head, self._style = begun(self._api, self._caller.request_id, works)
 
     async def keep_alive(self) -> None:
         """One message cannot be begun early."""
@@ -107,7 +107,7 @@ class StreamReply:
 
     async def open(self, works: Sequence[Prepared]) -> None:
         """The first chunk of each choice, before anything is computed: every reader sees that the answer lives."""
-        self._head, self._style = _begun(self._caller, self._api, works)
+        self._head, self._style = begun(self._api, self._caller.request_id, works)
         self._open = list(range(sum(work.choices for work in works)))
         for choice in self._open:
             await self._chunk([self._style.opening(choice)])

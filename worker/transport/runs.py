@@ -12,7 +12,7 @@ from schemas.completion import PromptTokensDetails, Usage
 from worker.engine.engine import Engine
 from worker.engine.run import Run
 from worker.fingerprint import fingerprint
-from worker.jobs import Done, Durations, Ended, Event, Failed, Job, Prepared, Text
+from worker.jobs import ANY_COMPANY, Done, Durations, Ended, Event, Failed, Job, Prepared, Text
 from worker.joined import joined
 from worker.shared import Emit, SharedRuns
 from worker.transport.results import Results
@@ -36,7 +36,8 @@ class Runs:
     def run(self, job: Job) -> AbstractAsyncContextManager[Run]:
         """As the engine's own: leaving early cancels it, unless others read it, too."""
         key = fingerprint(job.work, self._engine.catalog.find(job.work.model).identity)
-        if key is None:
+        # One that may kill the worker: nobody's fate hangs on it, nor its own on another's.
+        if key is None or job.company < ANY_COMPANY:
             return self._engine.run(job)
         return self._shared.run(key, job, partial(self._obtain, key, job))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from nats.aio.msg import Msg
 
 from schemas.articles import Earlier
@@ -14,6 +16,11 @@ _ALONE_FROM = 3
 def deliveries(msg: Msg) -> int:
     """How often it was delivered, this time included."""
     return msg.metadata.num_delivered or 1
+
+
+def age(msg: Msg) -> float:
+    """Seconds since it was published."""
+    return time.time() - msg.metadata.timestamp.timestamp()
 
 
 def attempts(msg: Msg) -> int:

@@ -30,7 +30,10 @@ from bridge.settings import Settings
 from schemas import streams, subjects
 from schemas.codec import encode
 from schemas.presence import ModelCard, Presence
+from tests.broker.bridge.launching import launch
 from tests.broker.bridge.working import Work
+
+__all__ = ["launch"]
 
 USERS = ("publisher", "worker", "bridge", "operator")
 ROOT = Path(__file__).parents[3]

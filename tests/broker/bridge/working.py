@@ -34,8 +34,8 @@ class Work:
 
     async def begin(self) -> None:
         """With empty streams, and without limits that a test has set."""
-        for stream in streams.STREAMS:
-            await self.operator.request(f"$JS.API.STREAM.DELETE.{stream.name}")
+        for stream in (*(one.name for one in streams.STREAMS), f"KV_{streams.BATCH_BUCKET.bucket}"):
+            await self.operator.request(f"$JS.API.STREAM.DELETE.{stream}")
         await topology.ensure(self.worker.jetstream())
 
     async def limit(self, **limits: int) -> None:

@@ -65,6 +65,11 @@ def publishing() -> Table:
     table.add("analyses.coin.a", "worker")
     table.add("dead.ARTICLES.coin.a", "worker")
     table.add("dead.OTHER.coin.a")
+    for subject in ("batches.b", "batches.b.1", "$O.llm_files.C.n", "$O.llm_files.M.n"):
+        table.add(subject, "bridge")
+    table.add("results.b.1", "worker")
+    for subject in ("batches.b.1.x", "results.b", "$O.llm_files.X.n", "$O.other.C.n"):
+        table.add(subject)
     _reading(table)
     _streams(table)
     _consumers(table)
@@ -93,6 +98,11 @@ def _reading(table: Table) -> None:
     table.add(f"{get}.DEAD.dead.ARTICLES.coin.a", "publisher", "bridge")
     table.add(f"{get}.DEAD.dead.OTHER.coin.a")
     table.add(f"{get}.DEAD_EVENTS")
+    table.add(f"{get}.BATCH_RESULTS", "bridge")
+    table.add(f"{get}.BATCH_RESULTS.results.b.1", "worker")
+    table.add(f"{get}.OBJ_llm_files", "bridge")
+    for stream in ("BATCHES", "BATCH_LINES"):
+        table.add(f"{get}.{stream}")
     for call in ("INFO", "STREAM.NAMES", "STREAM.LIST", "META.LEADER.STEPDOWN", "SERVER.REMOVE"):
         table.add(f"$JS.API.{call}")
 
@@ -102,8 +112,11 @@ def _streams(table: Table) -> None:
         **{key: {"worker"} for key in product(("INFO", "CREATE", "UPDATE"), STREAMS)},
         **{("INFO", stream): {"worker", "bridge"} for stream in ("ARTICLES", "ANALYSES", "DEAD")},
         **{("MSG.GET", stream): {"worker"} for stream in ("ARTICLES", "ANALYSES", "DEAD")},
+        **{("MSG.GET", stream): {"worker"} for stream in ("BATCH_LINES", "BATCH_RESULTS")},
+        **{("PURGE", stream): {"bridge"} for stream in ("BATCH_LINES", "BATCH_RESULTS", "OBJ_llm_files")},
         ("MSG.DELETE", "ARTICLES"): {"worker"},
         ("MSG.DELETE", "DEAD"): {"bridge", "worker"},
+        ("MSG.DELETE", "BATCH_LINES"): {"worker"},
     }
     verbs = "INFO CREATE UPDATE DELETE PURGE MSG.GET MSG.DELETE SNAPSHOT RESTORE PEER.REMOVE LEADER.STEPDOWN"
     for verb, stream in product(verbs.split(), [*STREAMS, "OTHER"]):
@@ -114,11 +127,12 @@ def _consumers(table: Table) -> None:
     for stream, consumer in CONSUMERS:
         bridge: set[User] = {"bridge"} if stream == "ARTICLES" else NOBODY
         table.add(f"$JS.API.CONSUMER.INFO.{stream}.{consumer}", "worker", *bridge)
-        for verb in ("DURABLE.CREATE", "MSG.NEXT"):
-            table.add(f"$JS.API.CONSUMER.{verb}.{stream}.{consumer}", "worker")
+        table.add(f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{consumer}", "worker")
+        takes: User = "bridge" if consumer == "keeper" else "worker"
+        table.add(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", takes)
         for verb in ("DELETE", "PAUSE", "UNPIN", "LEADER.STEPDOWN"):
             table.add(f"$JS.API.CONSUMER.{verb}.{stream}.{consumer}")
-        table.add(f"$JS.ACK.{stream}.{consumer}.1.1.1.1.0", "worker")
+        table.add(f"$JS.ACK.{stream}.{consumer}.1.1.1.1.0", takes)
     for stream in STREAMS:
         watched: set[User] = {"worker"} if stream == "KV_llm_workers" else NOBODY
         table.add(f"$JS.API.CONSUMER.CREATE.{stream}", *watched)
@@ -136,11 +150,11 @@ def _consumers(table: Table) -> None:
 
 def _buckets(table: Table) -> None:
     for bucket in BUCKETS:
-        owner: User = "bridge" if bucket == "llm_responses" else "worker"
+        owner: User = "bridge" if bucket in ("llm_responses", "llm_batches") else "worker"
         puts: set[User] = NOBODY if bucket == "llm_recipes" else {owner}
         table.add(f"$KV.{bucket}.key", *puts)
         table.add(f"$JS.API.DIRECT.GET.KV_{bucket}.$KV.{bucket}.key", owner)
-        reads: set[User] = {"bridge"} if bucket == "llm_workers" else NOBODY
+        reads: set[User] = {"bridge"} if bucket in ("llm_workers", "llm_batches") else NOBODY
         table.add(f"$JS.API.DIRECT.GET.KV_{bucket}", *reads)
     for name in BUILT_IN:
         table.add(f"$KV.llm_recipes.{name}", "worker")

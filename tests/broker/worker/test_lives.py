@@ -20,14 +20,17 @@ from bridge.client.letters import Letter, Wanted
 from schemas import streams
 from schemas.articles import MAX_DELIVERIES, DeadLetter
 from schemas.completion import Usage
+from schemas.errors import NotFound
 from tests.broker.cli.conftest import Server
 from worker.jobs import ANY_COMPANY, Done, Durations, Job, Prepared, Sampling
 from worker.recipes import built_in, parse
 from worker.transport import topology
 from worker.transport.answers import Answer
 from worker.transport.article import Analyst
+from worker.transport.ends import Original
 from worker.transport.ledger import Ledger
 from worker.transport.mover import Mover
+from worker.transport.outcomes import Outcomes
 from worker.transport.recipes import Loaded
 
 ARTICLE = b'{"title":"t","body":"\xed\x95\x9c"}'
@@ -40,6 +43,9 @@ class Pretender:
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
+
+    async def check(self, model: str | None) -> None:
+        """It serves every model."""
 
     async def get(self, what: Any, *_: Any, **__: Any) -> Any:
         if isinstance(what, str):
@@ -73,7 +79,7 @@ class House:
         for _ in range(streams.MAX_DELIVER):
             await (await self.take()).nak()
         js = self.worker.jetstream()
-        mover = Mover(js, Ledger(js, "mover"))
+        mover = Mover(js, {"ARTICLES": Ledger(js, "mover"), "BATCH_LINES": Outcomes(js)})
         died = await self.operator.subscribe("dead.>")
         await self.operator.flush()
         await mover.start()
@@ -134,7 +140,7 @@ async def test_what_failed_otherwise_counts_on_in_any_company(house: House) -> N
     await js.publish(PLACE, ARTICLE, headers={"Llm-Replace": "true"})
     await (await house.take()).nak()
     msg = await house.take()
-    await house.ledger.dead(msg, "no", "unknown_recipe")
+    await house.ledger.bury(Original.of(msg), NotFound("no", code="unknown_recipe"))
     await house.ledger.settle(msg)
     found, letter = await house.letter()
     assert (letter.attempts, letter.replace) == (2, True)

@@ -19,9 +19,11 @@ from schemas.errors import BadRequest
 from schemas.runtime.connection import connect
 from tests.broker.cli.conftest import Server
 from worker.transport import topology
+from worker.transport.ends import Original
 from worker.transport.ledger import Ledger
 from worker.transport.micro import Endpoint, Service
 from worker.transport.mover import Mover
+from worker.transport.outcomes import Outcomes
 
 INBOX = b"_INBOX.publisher.a"
 
@@ -113,7 +115,7 @@ async def test_an_article_under_no_token_dies_with_the_reason(house: House, toke
     with pytest.raises(BadRequest) as caught:
         subjects.parse_article(message.subject)
     assert caught.value.code == "invalid_subject"
-    await Ledger(house.nc.jetstream(), "w").dead(message, caught.value.message, "invalid_subject")
+    await Ledger(house.nc.jetstream(), "w").bury(Original.of(message), caught.value)
     await message.ack_sync()
     letter = await _letter(house)
     assert letter.data == ARTICLE
@@ -140,7 +142,7 @@ async def test_the_mover_moves_what_has_no_token(house: House) -> None:
         pub(b"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.ARTICLES.x", body=json.dumps(event).encode()),
         user="operator",
     )
-    mover = Mover(js, Ledger(js, "w"))
+    mover = Mover(js, {"ARTICLES": Ledger(js, "w"), "BATCH_LINES": Outcomes(js)})
     await mover.start()
     async with asyncio.timeout(5):
         while (await js.stream_info(streams.DEAD.name)).state.messages == 0:

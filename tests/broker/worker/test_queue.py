@@ -32,7 +32,11 @@ class Desk:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.queue = Queue(self.worker, self.worker.jetstream(), SLOTS, self.handle)
+        self.queue = self.new_queue()
+
+    def new_queue(self, slots: int = SLOTS) -> Queue:
+        handlers = {streams.ARTICLES.name: self.handle, streams.BATCH_LINES.name: self.handle}
+        return Queue(self.worker, self.worker.jetstream(), slots, handlers)
 
     async def handle(self, msg: Msg) -> None:
         name = msg.subject.rpartition(".")[2]
@@ -111,6 +115,30 @@ async def test_high_comes_first(desk: Desk) -> None:
     await desk.until("x", "y", "a")
 
 
+async def test_articles_and_lines_take_turns(desk: Desk) -> None:
+    """Whoever sent more does not keep the others waiting."""
+    for number in range(4):
+        await desk.operator.jetstream().publish(f"batches.b.{number}", b"{}")
+    await desk.publish("a", "b", "c", "d")
+    desk.queue = desk.new_queue(1)
+    await desk.queue.start()
+    desk.open.set()
+    async with asyncio.timeout(10):
+        while len(desk.order) < 8:
+            desk.changed.clear()
+            await desk.changed.wait()
+    kinds = [name.isdigit() for name in desk.order]
+    assert kinds in ([True, False] * 4, [False, True] * 4)
+
+
+async def test_equal_places_on_two_queues_are_two_messages(desk: Desk) -> None:
+    await desk.operator.jetstream().publish("batches.b.1", b"{}")
+    await desk.publish("a")
+    await desk.queue.start()
+    await desk.until("1", "a")
+    await desk.all_done(*desk.order)
+
+
 async def test_one_that_must_be_alone_is_all_that_a_worker_holds(desk: Desk) -> None:
     """Whoever is held when it kills has used up a delivery."""
     await desk.publish("suspect")
@@ -153,7 +181,7 @@ async def test_what_comes_at_the_end_is_given_back_at_once(desk: Desk) -> None:
     while await desk.in_flight() <= SLOTS:
         await asyncio.sleep(0)
     await desk.queue.stop(0)
-    desk.queue = Queue(desk.worker, desk.worker.jetstream(), SLOTS + 1, desk.handle)
+    desk.queue = desk.new_queue(SLOTS + 1)
     desk.held.clear()
     await desk.queue.start()
     await desk.until(*names, "late")
@@ -174,6 +202,6 @@ async def test_one_that_comes_again_while_it_is_held_is_not_handled_twice(desk: 
 
 async def _open_pull(desk: Desk) -> None:
     """One more on the inbox of the queue's own."""
-    inbox = desk.queue._pulls["norm"]._deliver
+    inbox = desk.queue._pulls["articles-norm"]._deliver
     await desk.worker.publish("$JS.API.CONSUMER.MSG.NEXT.ARTICLES.articles-norm", b'{"batch":1}', reply=inbox)
     await desk.worker.flush()

@@ -18,9 +18,11 @@ from bridge.client import stored
 from schemas import streams
 from schemas.articles import Analysis, ArticleRef, DeadLetter, Timings
 from schemas.completion import Usage
+from schemas.errors import BadRequest
 from tests.broker.cli.conftest import Server
 from worker.transport import topology
-from worker.transport.ledger import Ledger, Original
+from worker.transport.ends import Original
+from worker.transport.ledger import Ledger
 from worker.transport.mover import Mover
 
 PLACE = "articles.norm.coin.a"
@@ -79,13 +81,13 @@ class House:
 
     async def fail(self, msg: Msg, ledger: Ledger | None = None) -> None:
         ledger = ledger or self.ledger
-        await ledger.dead(msg, "no", "failed")
+        await ledger.bury(Original.of(msg), BadRequest("no"))
         await ledger.settle(msg)
 
     async def move(self, ledger: Ledger | None = None) -> None:
         """As the mover does once it hears that the deliveries are used up."""
         found = await self.js.get_msg(streams.ARTICLES.name, 1, subject=PLACE, next=True)
-        await Mover(self.js, ledger or self.ledger)._move(found, 8)
+        await Mover(self.js, {"ARTICLES": ledger or self.ledger})._move("ARTICLES", found, 8)
 
     async def ends(self) -> tuple[int, int, int]:
         """Analyses, letters, and articles that wait."""
@@ -129,7 +131,7 @@ async def test_a_worker_takes_its_letter_back(house: House) -> None:
 
 async def test_who_dies_before_taking_a_letter_back_leaves_it_to_the_mover(house: House) -> None:
     msg = await house.take()
-    await house.ledger.bury(Original.of(msg), "no", "failed")
+    await house.ledger.bury(Original.of(msg), BadRequest("no"))
     await house.operator.jetstream().publish("analyses.coin.a", b"{}")
     await house.move()
     assert await house.ends() == (1, 0, 0)

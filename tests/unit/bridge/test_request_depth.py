@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.http.body import check_depth
+from bridge import depth
 from schemas.errors import BadRequest
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(alphabet='[]{}"\\a:,é', max_size=300)
@@ -25,24 +25,24 @@ def nested(levels: int, leaf: Any = "x") -> Any:
 @settings(max_examples=40)
 @given(st.dictionaries(st.text(alphabet='[]{}"\\a', min_size=1), JSON, max_size=5))
 def test_what_people_send_passes(body: dict[str, Any]) -> None:
-    check_depth(json.dumps(body).encode())
-    check_depth(json.dumps(body | {"pad": [[]] * 200}, ensure_ascii=False).encode())
+    depth.check(json.dumps(body).encode())
+    depth.check(json.dumps(body | {"pad": [[]] * 200}, ensure_ascii=False).encode())
 
 
 @given(st.text(alphabet='[]{}"\\aé', min_size=1, max_size=40), st.integers(128, 400))
 def test_what_is_too_deep_is_named(name: str, levels: int) -> None:
     body = {"before": {"[": "]" * 200}, name: nested(levels), "after": "[" * 200}
     with pytest.raises(BadRequest) as caught:
-        check_depth(json.dumps(body, ensure_ascii=False).encode())
+        depth.check(json.dumps(body, ensure_ascii=False).encode())
     assert caught.value.code == "invalid_value"
     escaped = json.dumps(name, ensure_ascii=False)[1:-1]
     assert caught.value.param == escaped
 
 
 def test_the_border_is_exact() -> None:
-    check_depth(json.dumps({"a": nested(127), "pad": [[]] * 200}).encode())
+    depth.check(json.dumps({"a": nested(127), "pad": [[]] * 200}).encode())
     with pytest.raises(BadRequest):
-        check_depth(json.dumps({"a": nested(128)}).encode())
+        depth.check(json.dumps({"a": nested(128)}).encode())
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,6 @@ def test_the_border_is_exact() -> None:
 )
 def test_what_is_no_json_takes_no_time_and_raises_nothing_else(body: bytes) -> None:
     try:
-        check_depth(body)
+        depth.check(body)
     except BadRequest as error:
         assert len(error.message) < 1100

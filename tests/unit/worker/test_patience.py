@@ -6,7 +6,7 @@ import pytest
 from nats import errors
 from nats.js import errors as js
 
-from worker.transport.ledger import passes
+from worker.transport.ends import passes
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""OpenAI's files as objects of `llm_files`."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import AsyncGenerator
+
+from nats.aio.client import Client
+
+from bridge.client import objects, stored
+from bridge.client.objects import Object, Writer
+from bridge.client.stored import Hold
+from schemas.batches import Content
+from schemas.codec import convert
+from schemas.errors import NotFound
+from schemas.files import FileObject, Purpose
+
+# What OpenAI keeps files of batches for, unless one says otherwise.
+DEFAULT_SECONDS = 30 * 24 * 3600
+_ID = re.compile(r"file-[0-9a-f]{32}")
+
+
+def new_id() -> str:
+    return f"file-{uuid.uuid4().hex}"
+
+
+class Upload:
+    """A file that is being written. `seconds` may still change until it is finished."""
+
+    def __init__(self, nc: Client, purpose: Purpose, hold: Hold, seconds: int = DEFAULT_SECONDS) -> None:
+        self._purpose = purpose
+        self._writer = Writer(nc, seconds, hold)
+
+    @property
+    def size(self) -> int:
+        return self._writer.size
+
+    async def write(self, data: bytes) -> None:
+        await self._writer.write(data)
+
+    async def finish(self, file_id: str, filename: str, seconds: int) -> FileObject:
+        now = int(time.time())
+        told = {
+            "filename": filename,
+            "purpose": self._purpose,
+            "created_at": now,
+            "expires_at": now + seconds,
+        }
+        metadata = {name: str(value) for name, value in told.items()}
+        return _told(await self._writer.finish(file_id, metadata, seconds))
+
+    async def abort(self) -> None:
+        await self._writer.abort()
+
+
+async def get(nc: Client, file_id: str) -> FileObject:
+    """Raises NotFound."""
+    return _told(await _find(nc, file_id))
+
+
+async def content(nc: Client, file_id: str) -> tuple[FileObject, Content]:
+    """A file and where its bytes are. Raises NotFound."""
+    found = await _find(nc, file_id)
+    return _told(found), found.content
+
+
+def read(nc: Client, bytes_of: Content) -> AsyncGenerator[bytes]:
+    return objects.read(nc, bytes_of)
+
+
+async def delete(nc: Client, file_id: str) -> None:
+    """Raises NotFound."""
+    await objects.delete(nc, await _find(nc, file_id), stored.at_once)
+
+
+async def every(nc: Client) -> list[FileObject]:
+    """Oldest first."""
+    return [_told(found) async for found in objects.every(nc)]
+
+
+async def _find(nc: Client, file_id: str) -> Object:
+    # Whatever is no id of ours is in no subject of ours either.
+    found = await objects.get(nc, file_id, stored.at_once) if _ID.fullmatch(file_id) else None
+    if found is None:
+        raise NotFound(f"No such File object: {file_id}", param="id", code="file_not_found")
+    return found
+
+
+def _told(found: Object) -> FileObject:
+    return convert(FileObject, {"id": found.name, "bytes": found.size, **found.metadata}, strict=False)

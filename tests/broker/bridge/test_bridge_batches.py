@@ -1,0 +1,283 @@
+"""`/v1/batches` against a real server: OpenAI's states, counts and files, with the bridge's and the worker's rights."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import aiohttp
+import nats
+import pytest
+from batching import CHAT, Api, jsonl, line, parsed, working
+from msgspec.structs import replace
+from nats.js.errors import KeyWrongLastSequenceError
+
+from bridge.client import lines
+from bridge.client.gate import Gate
+from schemas import streams
+from schemas.batches import KeptBatch, LineResponse
+from schemas.codec import decode, encode
+from schemas.completion import ChatCompletion, Choice, ReplyMessage, Usage
+from worker.transport.ledger import Ledger
+from worker.transport.mover import Mover
+from worker.transport.outcomes import Outcomes
+
+if TYPE_CHECKING:
+    from conftest import Start, Work
+    from launching import Launch
+
+
+async def test_each_line_is_answered_once_in_order(work: Work, http: aiohttp.ClientSession) -> None:
+    api = Api(http)
+    names = [f"c{number}" for number in range(300)]
+    file = await api.upload(jsonl(*map(line, names)))
+    batch = await api.begin(file["id"], metadata={"night": "monday"})
+    async with working(work.worker):
+        done = await api.until(batch["id"])
+    assert (done["status"], done["errors"], done["error_file_id"]) == ("completed", None, None)
+    assert done["request_counts"] == {"total": 300, "completed": 300, "failed": 0}
+    assert done["usage"]["total_tokens"] == 900
+    assert (done["metadata"], done["model"]) == ({"night": "monday"}, "quick")
+    output = parsed(await api.content(done["output_file_id"]))
+    assert [one["custom_id"] for one in output] == names
+    assert {one["response"]["status_code"] for one in output} == {200}
+    assert {one["response"]["body"]["choices"][0]["message"]["content"] for one in output} == {"Quite so."}
+    assert len({one["id"] for one in output}) == 300
+    js = work.operator.jetstream()
+    for stream in ("BATCHES", "BATCH_LINES", "BATCH_RESULTS"):
+        assert (await js.stream_info(stream)).state.messages == 0
+
+
+async def test_responses_are_answered_as_responses(work: Work, http: aiohttp.ClientSession) -> None:
+    api, url = Api(http), "/v1/responses"
+    lines = [line("a", url, metadata={"k": "v"}), line("b", url, store=True), line("c", url, temperature=3)]
+    batch = await api.begin((await api.upload(jsonl(*lines)))["id"], url)
+    async with working(work.worker):
+        done = await api.until(batch["id"])
+    assert done["request_counts"] == {"total": 3, "completed": 1, "failed": 2}
+    [answered] = parsed(await api.content(done["output_file_id"]))
+    response = answered["response"]["body"]
+    assert (response["object"], response["status"], response["metadata"]) == (
+        "response",
+        "completed",
+        {"k": "v"},
+    )
+    assert response["output"][0]["content"][0]["text"] == "Quite so."
+    failed = parsed(await api.content(done["error_file_id"]))
+    assert [(one["custom_id"], one["response"]["status_code"]) for one in failed] == [("b", 400), ("c", 400)]
+    assert [one["response"]["body"]["error"]["param"] for one in failed] == ["store", "temperature"]
+
+
+async def test_completions_are_answered_as_completions(work: Work, http: aiohttp.ClientSession) -> None:
+    """Of two prompts each."""
+    api, url = Api(http), "/v1/completions"
+    lines = [line("a", url), line("b", url, echo=True)]
+    batch = await api.begin((await api.upload(jsonl(*lines)))["id"], url)
+    async with working(work.worker):
+        done = await api.until(batch["id"])
+    assert done["request_counts"] == {"total": 2, "completed": 1, "failed": 1}
+    [answered] = parsed(await api.content(done["output_file_id"]))
+    assert answered["response"]["body"]["object"] == "text_completion"
+    assert [one["text"] for one in answered["response"]["body"]["choices"]] == ["Quite so.", "Quite so."]
+    assert done["usage"]["total_tokens"] == answered["response"]["body"]["usage"]["total_tokens"] == 6
+    [failed] = parsed(await api.content(done["error_file_id"]))
+    assert failed["response"]["body"]["error"]["param"] == "echo"
+
+
+async def test_a_file_with_faults_fails_with_its_lines(work: Work, http: aiohttp.ClientSession) -> None:
+    api = Api(http)
+    content = jsonl(
+        line("a"), line("a"), line("b", "/v1/responses"), line("c", stream=True), line("d", model="x")
+    )
+    batch = await api.begin((await api.upload(content + b"\n{]\n"))["id"])
+    failed = await api.until(batch["id"])
+    assert (failed["status"], failed["output_file_id"], failed["error_file_id"]) == ("failed", None, None)
+    assert failed["failed_at"] >= failed["created_at"]
+    assert failed["errors"]["object"] == "list"
+    assert [(one["line"], one["code"], one["param"]) for one in failed["errors"]["data"]] == [
+        (2, "duplicate_custom_id", "custom_id"),
+        (3, "url_mismatch", "url"),
+        (4, "invalid_value", "body.stream"),
+        (5, "model_mismatch", "body.model"),
+        (6, "invalid_json_line", None),
+        (7, "invalid_json_line", None),
+    ]
+    assert (await work.operator.jetstream().stream_info("BATCH_LINES")).state.messages == 0
+
+
+async def test_what_a_batch_may_not_be(work: Work, http: aiohttp.ClientSession) -> None:
+    api = Api(http)
+    file = (await api.upload(jsonl(line("a"))))["id"]
+    good = {"input_file_id": file, "endpoint": CHAT, "completion_window": "24h"}
+    for wrong, param in (
+        ({"input_file_id": "file-x"}, "input_file_id"),
+        ({"endpoint": "/v1/embeddings"}, "endpoint"),
+        ({"completion_window": "1h"}, "completion_window"),
+        ({"metadata": {"k": "v" * 513}}, "metadata[...]"),
+        ({"more": 1}, "more"),
+    ):
+        status, error = await api.ask("POST", "/v1/batches", json=good | wrong)
+        assert (status, error["error"]["param"]) == (400, param)
+    for method, path in (("GET", "/v1/batches/x"), ("POST", f"/v1/batches/batch_{'0' * 32}/cancel")):
+        status, error = await api.ask(method, path)
+        assert (status, error["error"]["code"]) == (404, "batch_not_found")
+    assert (await api.ask("GET", "/v1/batches"))[1]["data"] == []
+
+
+async def test_batches_are_listed_in_pages(work: Work, http: aiohttp.ClientSession) -> None:
+    api = Api(http)
+    file = (await api.upload(jsonl(line("a"))))["id"]
+    ids = [(await api.begin(file))["id"] for _ in range(3)]
+    _, first = await api.ask("GET", "/v1/batches", params={"limit": "2"})
+    assert (first["has_more"], first["last_id"], len(first["data"])) == (True, first["data"][1]["id"], 2)
+    _, rest = await api.ask("GET", "/v1/batches", params={"after": first["last_id"]})
+    assert rest["has_more"] is False
+    assert {one["id"] for one in first["data"] + rest["data"]} == set(ids)
+
+
+async def test_a_cancelled_batch_has_what_was_done(work: Work, http: aiohttp.ClientSession) -> None:
+    api = Api(http)
+    batch = await api.begin((await api.upload(jsonl(*(line(f"c{n}") for n in range(5)))))["id"])
+    await api.until(batch["id"], "in_progress")
+    await answer_one(work)
+    async with asyncio.timeout(10):
+        while (await api.batch(batch["id"]))["request_counts"]["completed"] == 0:
+            await asyncio.sleep(0.1)
+    status, found = await api.ask("POST", f"/v1/batches/{batch['id']}/cancel")
+    assert (status, found["status"]) == (200, "cancelling")
+    done = await api.until(batch["id"])
+    assert (done["status"], done["request_counts"]) == (
+        "cancelled",
+        {"total": 5, "completed": 1, "failed": 0},
+    )
+    assert done["cancelled_at"] >= done["cancelling_at"]
+    assert [one["custom_id"] for one in parsed(await api.content(done["output_file_id"]))] == ["c0"]
+    errors = parsed(await api.content(done["error_file_id"]))
+    assert [(one["custom_id"], one["response"], one["error"]["code"]) for one in errors] == [
+        (f"c{n}", None, "batch_cancelled") for n in range(1, 5)
+    ]
+    status, error = await api.ask("POST", f"/v1/batches/{batch['id']}/cancel")
+    assert (status, error["error"]["code"]) == (409, "conflict")
+    assert (await work.operator.jetstream().stream_info("BATCH_LINES")).state.messages == 0
+
+
+async def test_what_is_not_done_in_time_expires(work: Work, http: aiohttp.ClientSession) -> None:
+    api = Api(http)
+    batch = await api.begin((await api.upload(jsonl(*(line(f"c{n}") for n in range(3)))))["id"])
+    await api.until(batch["id"], "in_progress")
+    await answer_one(work)
+    await let_expire(work, batch["id"])
+    done = await api.until(batch["id"])
+    assert (done["status"], done["request_counts"]) == ("expired", {"total": 3, "completed": 1, "failed": 0})
+    assert done["expired_at"] >= done["created_at"]
+    assert [one["custom_id"] for one in parsed(await api.content(done["output_file_id"]))] == ["c0"]
+    errors = parsed(await api.content(done["error_file_id"]))
+    assert [(one["custom_id"], one["error"]["code"]) for one in errors] == [
+        ("c1", "batch_expired"),
+        ("c2", "batch_expired"),
+    ]
+
+
+async def test_a_line_that_kills_its_workers_is_a_failed_line(
+    http: aiohttp.ClientSession, work: Work
+) -> None:
+    api = Api(http)
+    batch = await api.begin((await api.upload(jsonl(line("a"))))["id"])
+    await api.until(batch["id"], "in_progress")
+    js = work.worker.jetstream()
+    pull = await js.pull_subscribe_bind("batch-lines", "BATCH_LINES")
+    for _ in range(streams.MAX_DELIVER):
+        (msg,) = await pull.fetch(1, timeout=5)
+        await msg.nak()
+    with pytest.raises(TimeoutError):
+        await pull.fetch(1, timeout=0.2)  # the server tells of the last delivery at the next pull
+    mover = Mover(js, {"BATCH_LINES": Outcomes(js), "ARTICLES": Ledger(js, "w")})
+    await mover.start()
+    done = await api.until(batch["id"])
+    await mover.stop()
+    assert (done["status"], done["request_counts"]) == (
+        "completed",
+        {"total": 1, "completed": 0, "failed": 1},
+    )
+    [failed] = parsed(await api.content(done["error_file_id"]))
+    assert (failed["response"]["status_code"], failed["error"]) == (500, None)
+    assert failed["response"]["body"]["error"]["code"] == "max_deliveries"
+
+
+async def test_a_bridge_that_is_killed_leaves_its_batch_to_another(
+    work: Work, start: Start, launch: Launch, nats_server: str
+) -> None:
+    """Half of the lines are there when it dies; nothing is done twice, and any bridge gives the same answers."""
+    names = [f"c{number}" for number in range(40)]
+    bridge = await launch(nats_server)
+    url = (await bridge.logged("listening"))["url"]
+    await bridge.logged("nats_connected")
+    async with aiohttp.ClientSession(url) as doomed:
+        api = Api(doomed)
+        batch = await api.begin((await api.upload(jsonl(*map(line, names))))["id"])
+        await api.until(batch["id"], "in_progress")
+    for _ in range(20):
+        await answer_one(work)
+    bridge.process.kill()
+    await bridge.process.wait()
+    api = Api(await start())
+    async with working(work.worker):
+        done = await api.until(batch["id"])
+    assert done["request_counts"] == {"total": 40, "completed": 40, "failed": 0}
+    output = parsed(await api.content(done["output_file_id"]))
+    assert [one["custom_id"] for one in output] == names
+    said = [one["response"]["body"]["choices"][0]["message"]["content"] for one in output]
+    assert said == ["by hand"] * 20 + ["Quite so."] * 20
+
+
+async def test_lines_that_are_sent_again_are_not_done_again(work: Work) -> None:
+    """A keeper died before it had noted how far it was: its follower begins there anew."""
+    name = f"batch_{'1' * 32}"
+    bridge = await nats.connect(
+        work.operator.connected_url.netloc,
+        user="bridge",
+        password="bridge-secret",
+        inbox_prefix=b"_INBOX.bridge",
+    )
+    gate = Gate(print)
+    sent = [lines.Outgoing(number, jsonl(line("x")["body"])) for number in (1, 2)]
+    await lines.send(bridge, name, "chat", sent, gate)
+    await answer_one(work)
+    await lines.send(bridge, name, "chat", sent, gate)
+    state = (await work.operator.jetstream().stream_info("BATCH_LINES")).state
+    assert state.messages == 2
+    async with working(work.worker), asyncio.timeout(10):
+        while (await work.operator.jetstream().stream_info("BATCH_LINES")).state.messages:
+            await asyncio.sleep(0.05)
+    found = await lines.results(bridge, name, [1, 2, 3])
+    said = {number: decode(LineResponse[ChatCompletion], text).body for number, text in found.items()}
+    assert {number: one.choices[0].message.content for number, one in said.items()} == {
+        1: "by hand",
+        2: "Quite so.",
+    }
+    await bridge.close()
+
+
+async def answer_one(work: Work) -> None:
+    """As a worker does."""
+    js = work.worker.jetstream()
+    pull = await js.pull_subscribe_bind("batch-lines", "BATCH_LINES")
+    (msg,) = await pull.fetch(1, timeout=5)
+    message = ReplyMessage("by hand")
+    told = ChatCompletion("chatcmpl-1", 1, "quick", [Choice(0, message, "stop")], Usage(1, 1, 2))
+    outcomes = Outcomes(js)
+    await outcomes.answer(msg, "r", told)
+    await outcomes.settle(msg)
+    await pull.unsubscribe()
+
+
+async def let_expire(work: Work, batch_id: str) -> None:
+    bucket = await work.operator.jetstream().key_value("llm_batches")
+    while True:
+        entry = await bucket.get(batch_id)
+        kept = decode(KeptBatch, entry.value or b"")
+        old = replace(kept, batch=replace(kept.batch, expires_at=kept.batch.created_at))
+        with contextlib.suppress(KeyWrongLastSequenceError):
+            await bucket.update(batch_id, encode(old), entry.revision)
+            return
