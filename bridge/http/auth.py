@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bridge import keys
-from bridge.http import docs, errors, origins, status
+from bridge.http import docs, errors, origins, page
 from bridge.http.context import CALL, GUARD, METERS
 from bridge.keys import Key, KeyFile, Scope
 from bridge.settings import Settings
@@ -21,7 +21,13 @@ _Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # Probes have no keys, and learn nothing but yes or no.
 OPEN = {"/healthz", "/readyz"}
 # What describes the project is the same everywhere, and tells nothing of a house.
-OPEN |= {"/openapi.json", docs.PATH, docs.FILE_PATH, *(f"{docs.PATH}/{name}" for name in docs.FILES)}
+OPEN |= {
+    "/openapi.json",
+    "/asyncapi.json",
+    docs.PATH,
+    docs.FILE_PATH,
+    *(f"{docs.PATH}/{name}" for name in docs.FILES),
+}
 
 
 class Guard:
@@ -51,7 +57,7 @@ def guard(settings: Settings) -> tuple[Guard, KeyFile]:
 @web.middleware
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The innermost middleware: an answer that it gives is an error like all others."""
-    if request.path in OPEN or status.wants_page(request):
+    if request.path in OPEN or page.wanted(request):
         return await handler(request)
     door = request.app[GUARD]
     if not door.required():

@@ -28,15 +28,8 @@ class About(msgspec.Struct, frozen=True):
     links: list[str]
 
 
-def wants_page(request: web.Request) -> bool:
-    """A person's browser asks. The page itself tells nothing: what it shows it fetches, with a key where one is
-    needed.
-    """
-    return request.path == "/" and "text/html" in request.headers.get("Accept", "")
-
-
 async def index(request: web.Request) -> web.Response:
-    if wants_page(request):
+    if page.wanted(request):
         headers = {"Content-Security-Policy": _DOCUMENT.policy}
         return web.Response(text=_DOCUMENT.html, content_type="text/html", headers=headers)
     try:

@@ -7,6 +7,8 @@ import hashlib
 from importlib import resources
 from typing import NamedTuple
 
+from aiohttp import web
+
 _SCRIPTS = ("kit.js", "work.js", "dead.js", "chat.js", "house.js")
 
 
@@ -15,6 +17,11 @@ class Document(NamedTuple):
 
     html: str
     policy: str
+
+
+def wanted(request: web.Request) -> bool:
+    """A person's browser asks. The document tells nothing: what it shows it fetches, with a key where one is needed."""
+    return request.path == "/" and "text/html" in request.headers.get("Accept", "")
 
 
 def assemble() -> Document:
