@@ -152,6 +152,9 @@ class Caretaker:
                     await self._compile(kept, window, report)
                     window.clear()
             await self._compile(kept, window, report)
+            if (await batches.get(self._nc, self._id, stored.patiently)).batch.over:
+                # We slept for so long that another one took over, and has removed the results meanwhile.
+                raise Unavailable("Another keeper was quicker.")
             output, error = await report.finish()
         except BaseException:
             await report.abort()

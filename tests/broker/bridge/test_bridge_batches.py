@@ -11,14 +11,17 @@ import nats
 import pytest
 from batching import CHAT, Api, jsonl, line, parsed, working
 from msgspec.structs import replace
+from nats.aio.client import Client
 from nats.js.errors import KeyWrongLastSequenceError
 
-from bridge.client import lines
+from bridge.batches.keeper import Caretaker
+from bridge.client import batches, lines
 from bridge.client.gate import Gate
 from schemas import streams
 from schemas.batches import KeptBatch, LineResponse
 from schemas.codec import decode, encode
 from schemas.completion import ChatCompletion, Choice, ReplyMessage, Usage
+from schemas.errors import Unavailable
 from worker.transport.ledger import Ledger
 from worker.transport.mover import Mover
 from worker.transport.outcomes import Outcomes
@@ -234,12 +237,7 @@ async def test_a_bridge_that_is_killed_leaves_its_batch_to_another(
 async def test_lines_that_are_sent_again_are_not_done_again(work: Work) -> None:
     """A keeper died before it had noted how far it was: its follower begins there anew."""
     name = f"batch_{'1' * 32}"
-    bridge = await nats.connect(
-        work.operator.connected_url.netloc,
-        user="bridge",
-        password="bridge-secret",
-        inbox_prefix=b"_INBOX.bridge",
-    )
+    bridge = await as_bridge(work)
     gate = Gate(print)
     sent = [lines.Outgoing(number, jsonl(line("x")["body"])) for number in (1, 2)]
     await lines.send(bridge, name, "chat", sent, gate)
@@ -281,3 +279,34 @@ async def let_expire(work: Work, batch_id: str) -> None:
         with contextlib.suppress(KeyWrongLastSequenceError):
             await bucket.update(batch_id, encode(old), entry.revision)
             return
+
+
+async def test_a_keeper_that_wakes_too_late_writes_no_files(work: Work, http: aiohttp.ClientSession) -> None:
+    """Another one has ended the batch and removed its results: what the sleeper finds now is not what there was."""
+    api = Api(http)
+    batch = await api.begin((await api.upload(jsonl(line("a"), line("b"))))["id"])
+    await api.until(batch["id"], "in_progress")
+    await answer_one(work)
+    await let_expire(work, batch["id"])
+    done = await api.until(batch["id"])
+    files_before = (await api.content(done["output_file_id"]), await api.content(done["error_file_id"]))
+    bridge = await as_bridge(work)
+    kept = await batches.get(bridge, batch["id"])
+    with pytest.raises(Unavailable):
+        await Caretaker(bridge, batch["id"])._finish(
+            replace(kept, batch=replace(kept.batch, status="finalizing"))
+        )
+    assert files_before == (
+        await api.content(done["output_file_id"]),
+        await api.content(done["error_file_id"]),
+    )
+    await bridge.close()
+
+
+async def as_bridge(work: Work) -> Client:
+    return await nats.connect(
+        work.operator.connected_url.netloc,
+        user="bridge",
+        password="bridge-secret",
+        inbox_prefix=b"_INBOX.bridge",
+    )
