@@ -242,7 +242,10 @@ class TestLimits:
         with pytest.raises(ContextLengthExceeded) as caught:
             model.prepare(over)
         assert (caught.value.param, caught.value.code) == ("max_tokens", "context_length_exceeded")
-        assert f"context is {model.context} tokens; the prompt needs {prompt}" in caught.value.message
+        assert (
+            f"maximum context length is {model.context} tokens; the prompt needs {prompt}"
+            in caught.value.message
+        )
 
     def test_without_a_limit_the_default_is_cut_to_the_room(self, model: Model) -> None:
         assert model.prepare(ChatRequest(messages=[UserMessage(content="Hi")])).max_tokens == 64

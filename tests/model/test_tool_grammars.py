@@ -105,14 +105,15 @@ class TestForced:
     def test_and_nothing_else(self, check: Checker, text: str) -> None:
         assert not check.takes(text, tool_choice="required")
 
-    def test_a_named_one_is_the_only_one(self, check: Checker) -> None:
-        assert check.takes(f"{ALL}\n{ALL}", tool_choice=NAMED)
-        assert not check.takes(GET, tool_choice=NAMED)
+    @pytest.mark.parametrize("parallel", [None, True, False])
+    def test_a_named_one_is_called_once_and_no_other(self, check: Checker, parallel: bool | None) -> None:
+        assert check.takes(ALL, tool_choice=NAMED, parallel_tool_calls=parallel)
+        assert not check.takes(GET, tool_choice=NAMED, parallel_tool_calls=parallel)
+        assert not check.takes(f"{ALL}\n{ALL}", tool_choice=NAMED, parallel_tool_calls=parallel)
 
-    @pytest.mark.parametrize("choice", ["required", NAMED])
-    def test_without_parallel_calls_there_is_one(self, check: Checker, choice: Any) -> None:
-        assert check.takes(ALL, tool_choice=choice, parallel_tool_calls=False)
-        assert not check.takes(f"{ALL}\n{ALL}", tool_choice=choice, parallel_tool_calls=False)
+    def test_without_parallel_calls_there_is_one(self, check: Checker) -> None:
+        assert check.takes(ALL, tool_choice="required", parallel_tool_calls=False)
+        assert not check.takes(f"{ALL}\n{ALL}", tool_choice="required", parallel_tool_calls=False)
 
     @pytest.mark.parametrize("form", [ANSWER, JsonObjectFormat()])
     def test_a_response_format_is_for_text(self, check: Checker, form: Any) -> None:

@@ -120,16 +120,18 @@ class Model:
     def _max_tokens(self, prompt_tokens: int, request: Request) -> int:
         room = self.context - prompt_tokens
         asked = request.limit
+        # OpenAI's first words: LiteLLM and others tell this error from others by them.
+        need = (
+            f"This model's maximum context length is {self.context} tokens; the prompt needs {prompt_tokens}"
+        )
         if room < 1:
             raise ContextLengthExceeded(
-                f"This model's context is {self.context} tokens; the prompt needs {prompt_tokens}"
-                " and leaves none for the answer.",
+                f"{need} and leaves none for the answer.",
                 param=request.asks_in,
             )
         if asked is not None and asked > room:
             raise ContextLengthExceeded(
-                f"This model's context is {self.context} tokens; the prompt needs {prompt_tokens},"
-                f" so that at most {room} are left for the answer, and {asked} were asked for.",
+                f"{need}, so that at most {room} are left for the answer, and {asked} were asked for.",
                 param=request.limit_name,
             )
         return asked or min(room, request.usual_limit or self._limits.default_max_tokens)

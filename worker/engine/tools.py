@@ -30,6 +30,11 @@ def must_call(request: ChatRequest) -> bool:
     return request.tool_choice == "required" or isinstance(request.tool_choice, NamedChoice)
 
 
+def may_repeat(request: ChatRequest) -> bool:
+    """Whether an answer may hold several calls. A function that was named is called exactly once, as at OpenAI."""
+    return request.parallel_tool_calls is not False and not isinstance(request.tool_choice, NamedChoice)
+
+
 def dialect(request: ChatRequest, native: CallFormat) -> CallFormat:
     """How the calls of this answer are written and read.
 
@@ -48,7 +53,7 @@ class AnswerGrammars:
     An answer may begin with the mark that opens thoughts; what is thought is not for a grammar. After it, `C` being
     a call, `<start>\\n{"name": "f", "arguments": {...}}\\n<end>` unless the model has a dialect of its own:
 
-    - where a tool has to be called: `C`, and `\\nC` any number of times unless parallel calls are off
+    - where a tool has to be called: `C`, and `\\nC` any number of times where it may repeat itself
     - else with a response_format: its JSON, or calls as above
     - else: any text with calls anywhere in it; without parallel calls the first one ends the answer
     """
@@ -86,7 +91,7 @@ class AnswerGrammars:
                 subset.check(tool.function.parameters, f"tools[{at}].function.parameters", self._control)
 
     def _calling(self, request: ChatRequest, calls: CallFormat, thoughts: str, answer: str | None) -> str:
-        several = request.parallel_tool_calls is not False
+        several = may_repeat(request)
         series = r'call ("\n" call)*' if several else "call"
         functions = _functions(request)
         rules = [r"TEXT: /(.|\n)*/", *self._calls(calls, [name for name, _ in functions])]
