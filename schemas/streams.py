@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -209,3 +210,40 @@ def retry_delay(attempts: int) -> float:
     """Seconds until a job that failed for now is delivered again; `attempts` counts deliveries from 1."""
     doublings = min(attempts - 1, 5)  # more would only be cut, and thousands of them are no float any more
     return min(300.0, 15.0 * 2.0**doublings)
+
+
+def stream_of(bucket: Bucket) -> str:
+    """The stream that a bucket is."""
+    return f"KV_{bucket.bucket}"
+
+
+def longer(one: float, other: float) -> float:
+    """Of two ages, where 0 is for good: what somebody wants to keep longer is never removed by a worker's start."""
+    return max(one, other) if one and other else 0
+
+
+# Of what the server's JSON says in nanoseconds.
+_SPANS = {"max_age", "duplicate_window", "ack_wait"}
+
+
+def differences(wanted: Stream | Consumer | Bucket, found: Mapping[str, Any]) -> list[str]:
+    """The settings that a worker's start would change; `found` is a configuration as the server's JSON has it."""
+    return [name for name, value in _settings(wanted).items() if not _holds(name, value, found.get(name))]
+
+
+def _settings(wanted: Stream | Consumer | Bucket) -> dict[str, Any]:
+    if isinstance(wanted, Bucket):
+        return {"max_age": wanted.ttl, "max_msg_size": wanted.max_value_size}
+    return {
+        name: value
+        for name, value in msgspec.structs.asdict(wanted).items()
+        if name not in ("stream", "description")
+    }
+
+
+def _holds(name: str, wanted: Any, found: Any) -> bool:
+    """The server leaves out what is off, empty or zero."""
+    if name in _SPANS:
+        found = (found or 0) / 1e9
+        return bool(found == (longer(found, wanted) if name == "max_age" else wanted))
+    return bool(wanted == found or not (wanted or found))

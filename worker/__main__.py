@@ -8,7 +8,7 @@ import sys
 
 from schemas.errors import LlmError
 from schemas.runtime.settings import BadSettings
-from worker.settings import Settings
+from worker.settings import Settings, machine_memory
 
 
 def _arguments() -> argparse.Namespace:
@@ -27,6 +27,8 @@ def _arguments() -> argparse.Namespace:
     )
     # No one types it: `nats-mlx bench` does, and talks to it in JSON lines.
     commands.add_parser("bench")
+    # Nor this: `nats-mlx doctor` reads one JSON object.
+    commands.add_parser("doctor")
     return parser.parse_args()
 
 
@@ -49,6 +51,25 @@ def _fetch(name: str | None) -> None:
     print(f"{model.name} is at {model.folder}", file=sys.stderr)
 
 
+def _report() -> None:
+    """What only the worker knows of this machine: its model, and the memory there is for it. Sizes in bytes."""
+    from worker.engine import store  # see _list
+
+    settings = Settings.load()
+    model = store.locate(settings.wanted[0].source, settings.cache_dir)
+    weights = [] if model is None else [file for file in model.folder.glob("*.safetensors") if file.is_file()]
+    report = {
+        "model": settings.wanted[0].name,
+        "source": settings.wanted[0].source,
+        "weights": None if model is None else sum(file.stat().st_size for file in weights),
+        "kv": int(settings.kv_bytes),
+        "limit": int(settings.memory),
+        "machine": machine_memory(),
+        "cache": str(settings.cache_dir),
+    }
+    print(json.dumps(report))
+
+
 def main() -> int:
     arguments = _arguments()
     try:
@@ -60,7 +81,9 @@ def main() -> int:
             from worker.bench import helper  # see _list
 
             return helper.main()
-        if arguments.action == "ls":
+        if arguments.command == "doctor":
+            _report()
+        elif arguments.action == "ls":
             _list(arguments.json)
         else:
             _fetch(arguments.name)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli import bench, chat, dead, keys, logs, processes, publish, recipe, results, status, up
+from bridge.cli import bench, chat, dead, doctor, keys, logs, processes, publish, recipe, results, status, up
 from bridge.cli.output import note
 from schemas.errors import LlmError
 from schemas.runtime import log
@@ -32,6 +32,7 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(recipe.app, name="recipe")
 app.command()(chat.chat)
 app.command()(status.status)
+app.command()(doctor.doctor)
 app.command()(logs.logs)
 app.add_typer(keys.app, name="keys")
 app.add_typer(processes.model, name="model")

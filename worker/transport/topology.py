@@ -38,7 +38,7 @@ async def ensure(js: JetStreamContext, replicas: int = 1) -> None:
 
 
 async def _refuse_newer(js: JetStreamContext) -> None:
-    for name in (*(stream.name for stream in streams.STREAMS), *map(_stream_of, streams.BUCKETS)):
+    for name in (*(stream.name for stream in streams.STREAMS), *map(streams.stream_of, streams.BUCKETS)):
         try:
             found = ((await js.stream_info(name)).config.metadata or {}).get(streams.LAYOUT_KEY, "0")
         except NotFoundError:
@@ -62,7 +62,7 @@ async def _stream(js: JetStreamContext, wanted: streams.Stream, replicas: int) -
 
 async def _update(js: JetStreamContext, found: StreamConfig, settings: dict[str, Any], replicas: int) -> None:
     """An update replaces the whole configuration: what is not ours to say is taken over."""
-    settings["max_age"] = _longer(found.max_age or 0, settings["max_age"])
+    settings["max_age"] = streams.longer(found.max_age or 0, settings["max_age"])
     copies = max(found.num_replicas or 1, replicas)
     merged = dataclasses.replace(
         found, **settings, num_replicas=copies, metadata=_signed(found.metadata or {})
@@ -70,11 +70,6 @@ async def _update(js: JetStreamContext, found: StreamConfig, settings: dict[str,
     if merged != found:
         await js.update_stream(merged)
         log.info("stream_updated", stream=found.name, layout=streams.LAYOUT)
-
-
-def _longer(one: float, other: float) -> float:
-    """Of two ages, where 0 is for good: what somebody wants to keep longer is never removed by a worker's start."""
-    return max(one, other) if one and other else 0
 
 
 def _signed(metadata: dict[str, str]) -> dict[str, str]:
@@ -124,11 +119,11 @@ async def _consumer(js: JetStreamContext, wanted: streams.Consumer) -> None:
 
 async def _bucket(js: JetStreamContext, wanted: streams.Bucket, replicas: int) -> None:
     try:
-        found = (await js.stream_info(_stream_of(wanted))).config
+        found = (await js.stream_info(streams.stream_of(wanted))).config
     except NotFoundError:
         settings = msgspec.structs.asdict(wanted)
         await js.create_key_value(KeyValueConfig(**settings, direct=True, replicas=replicas))
-        found = (await js.stream_info(_stream_of(wanted))).config
+        found = (await js.stream_info(streams.stream_of(wanted))).config
     settings = {
         "description": wanted.description,
         "max_msgs_per_subject": max(found.max_msgs_per_subject or 1, wanted.history),
@@ -136,7 +131,3 @@ async def _bucket(js: JetStreamContext, wanted: streams.Bucket, replicas: int) -
         "max_msg_size": wanted.max_value_size,
     }
     await _update(js, found, settings, replicas)
-
-
-def _stream_of(bucket: streams.Bucket) -> str:
-    return f"KV_{bucket.bucket}"
