@@ -21,7 +21,7 @@ README = Path(__file__).parents[2] / "README.md"
 PACKAGE = "github.com/nats-io/natscli/nats@v0.5.1"
 _MARK = "@@ command"
 _ID = re.compile(r"\b[A-Za-z0-9]{22}\b")
-_NUMBER = re.compile(r"\d[\d.,:]*(?:(?:[mµn]?s|m|h)\b)?")
+_NUMBER = re.compile(r"\d[\d.,:]*(?:(?:[mµn]?s|m|h)\b| ?[KMG]?i?B\b)?")
 
 
 def find() -> str:
