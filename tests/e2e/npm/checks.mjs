@@ -2,6 +2,7 @@
 // One line of JSON a check: {"name": ..., "error": null or the reason}.
 import { checks } from "./kit.mjs";
 import "./answers.mjs";
+import "./responses.mjs";
 import "./sampling.mjs";
 import "./structured.mjs";
 import "./tools.mjs";
