@@ -37,7 +37,8 @@ async def _healthy(settings: Settings, as_json: bool) -> bool:
 
 
 def _line(finding: Finding) -> None:
-    fix = f". Fix: {finding.fix}" if finding.fix else ""
+    # Sentences of errors end with a full stop, those of checks do not.
+    says = f"{finding.says.rstrip('.')}. Fix: {finding.fix}" if finding.fix else finding.says.rstrip(".")
     text = Text(f"{finding.grade:8} ", style=_STYLES[finding.grade])
-    text.append(plain(f"{finding.check}: {finding.says}{fix}"), style="default")
+    text.append(plain(f"{finding.check}: {says}"), style="default")
     out.print(text, soft_wrap=True)

@@ -44,9 +44,7 @@ async def _nats(settings: Settings) -> AsyncGenerator[Finding]:
         access = find("operator", settings)
     except (LlmError, OSError) as error:
         why = error.message if isinstance(error, LlmError) else f"{error.filename}: {error.strerror}"
-        yield failed(
-            "credentials", why.rstrip("."), "mend credentials.env, or set NATS_USER and NATS_PASSWORD"
-        )
+        yield failed("credentials", why, "mend credentials.env, or set NATS_USER and NATS_PASSWORD")
         return
     try:
         async with _session(access) as nc:
@@ -59,11 +57,9 @@ async def _nats(settings: Settings) -> AsyncGenerator[Finding]:
             async for finding in _queue(nc):
                 yield finding
     except Refused as error:
-        yield failed(
-            "server", error.message.rstrip("."), "set NATS_USER and NATS_PASSWORD as the server knows them"
-        )
+        yield failed("server", error.message, "set NATS_USER and NATS_PASSWORD as the server knows them")
     except Unavailable as error:
-        yield failed("server", error.message.rstrip("."), "`nats-mlx up` starts one")
+        yield failed("server", error.message, "`nats-mlx up` starts one")
         yield ports.server(access.url)
 
 
@@ -88,7 +84,7 @@ async def _logins(access: Access, settings: Settings) -> AsyncGenerator[Finding]
         try:
             password = kept.password(user)
         except Unavailable as error:
-            yield skipped(f"login {user}", error.message.rstrip("."))
+            yield skipped(f"login {user}", error.message)
             continue
         yield await _login(access._replace(user=user, password=password))
 
@@ -99,9 +95,7 @@ async def _login(access: Access) -> Finding:
         async with _session(access) as nc:
             allowed = await examine.may(nc, access.user or "")
     except Unavailable as error:
-        return failed(
-            check, error.message.rstrip("."), "start the server with the passwords of credentials.env"
-        )
+        return failed(check, error.message, "start the server with the passwords of credentials.env")
     if allowed is None:
         return skipped(check, "it gets in; its rights are not those of a user of nats.conf")
     if not allowed:
@@ -112,7 +106,11 @@ async def _login(access: Access) -> Finding:
 
 
 async def _queue(nc: Client) -> AsyncGenerator[Finding]:
-    yield house.jetstream(await examine.account(nc))
+    account = await examine.account(nc)
+    yield house.jetstream(account)
+    if account is None:
+        yield skipped("queue", "without JetStream there is none")
+        return
     stamp = None
     for wanted in (*streams.STREAMS, *streams.BUCKETS):
         name = streams.stream_of(wanted) if isinstance(wanted, streams.Bucket) else wanted.name
@@ -125,7 +123,7 @@ async def _queue(nc: Client) -> AsyncGenerator[Finding]:
     try:
         present = await presence.workers(nc)
     except Unavailable as error:
-        yield failed("workers", error.message.rstrip("."), "see the server's log")
+        yield failed("workers", error.message, "see the server's log")
         return
     for finding in house.workers(present):
         yield finding

@@ -92,9 +92,7 @@ def keys_file(settings: Settings) -> Finding:
     try:
         count = len(keys.KeyFile(file).all())
     except Unavailable as error:
-        return failed(
-            "keys", error.message.rstrip("."), f"move {file} away and make keys with `nats-mlx keys new`"
-        )
+        return failed("keys", error.message, f"move {file} away and make keys with `nats-mlx keys new`")
     if count == 0 and not keys.is_loopback(settings.host):
         return failed(
             "keys",

@@ -19,6 +19,7 @@ from test_commands import run
 
 from bridge.client import Client
 from schemas import streams
+from tests.broker.cli.conftest import running
 
 if TYPE_CHECKING:
     from conftest import Mover, Server
@@ -97,6 +98,17 @@ async def test_when_nothing_runs_people_are_told(tmp_path: Path) -> None:
     assert ran.out.startswith("failed   server: No NATS server answers at 127.0.0.1:1")
     assert "Fix: `nats-mlx up` starts one\n" in ran.out
     assert ran.err == ""
+
+
+async def test_a_server_without_jetstream_fails_once(tmp_path: Path) -> None:
+    conf = tmp_path / "plain.conf"
+    conf.write_text("jetstream: disabled\n")
+    with running(conf, tmp_path, dict(os.environ)) as (_, address):
+        ran = await run("doctor", env={"NATS_MLX_DATA_DIR": str(tmp_path), "NATS_URL": f"nats://{address}"})
+    assert re.search(r"^failed +jetstream: .+ Fix: ", ran.out, re.MULTILINE)
+    assert re.search(r"^skipped +queue: without JetStream there is none$", ran.out, re.MULTILINE)
+    assert "ARTICLES" not in ran.out
+    assert ".." not in ran.out
 
 
 async def test_watch_goes_on_until_ctrl_c(home: dict[str, str], mover: Mover) -> None:
