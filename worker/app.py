@@ -217,24 +217,33 @@ def main() -> NoReturn:
     settings = Settings.load()
     logs.setup(settings.log_level, settings.log_format, settings.kept_log)
     spans.setup("nats-mlx worker")
-    worker = Worker(settings)
-    code = _run(worker)
+    with contextlib.suppress(KeyboardInterrupt):
+        loop.run(_live(Worker(settings)))
+    _leave(130)
+
+
+async def _live(worker: Worker) -> NoReturn:
+    """Ends the process from within its loop: a loop that closes waits for all tasks that it has cancelled, and one of
+    nats-py that looks for an absent server may not hear that (on Python 3.11 its `wait_for` loses it at times).
+    """
+    _leave(await _code(worker))
+
+
+def _leave(code: int) -> NoReturn:
+    """All is settled and said. What is left of the process can only do harm: MLX's device threads now and then abort
+    it in their destructors, and the hub's client would hold it until a download is complete.
+    """
     spans.stop()
-    # All is settled and said. What is left of the process can only do harm: MLX's device threads now and then
-    # abort it in their destructors, and the hub's client would hold it until a download is complete.
     sys.stderr.flush()
     os._exit(code)
 
 
-def _run(worker: Worker) -> int:
-    with contextlib.suppress(KeyboardInterrupt):
-        try:
-            return loop.run(worker.run())
-        except LlmError as error:
-            log.error("worker_failed", error=error.message)
-            return 1
-        except NatsError as error:
-            hint = "is JetStream on, and may this user make streams?"
-            log.error("worker_failed", error=f"NATS did not do what a worker needs ({error}): {hint}")
-            return 1
-    return 130
+async def _code(worker: Worker) -> int:
+    try:
+        return await worker.run()
+    except LlmError as error:
+        log.error("worker_failed", error=error.message)
+    except NatsError as error:
+        hint = "is JetStream on, and may this user make streams?"
+        log.error("worker_failed", error=f"NATS did not do what a worker needs ({error}): {hint}")
+    return 1
