@@ -150,7 +150,12 @@ def test_a_bad_line_is_named_and_the_others_go_on(house: House, tmp_path: Path) 
 
 
 async def worker_pids(js: JetStreamContext) -> list[int]:
+    """A worker that an earlier test had restarted may be about to say that it is here."""
     bucket = await js.key_value("llm_workers")
+    present = await bucket.watchall(ignore_deletes=True)
+    while await present.updates(timeout=30) is None:
+        pass  # the end of what was there already
+    await present.stop()
     return [json.loads((await bucket.get(key)).value or b"")["pid"] for key in await bucket.keys()]
 
 

@@ -69,7 +69,7 @@ async def test_it_holds_from_the_next_article_on(house: House, tmp_path: Path) -
         ({"answer": {"type": "object", "unevaluatedProperties": False}}, "unevaluatedProperties"),
         ({"colour": 1}, "colour: Extra inputs are not permitted"),
         ({"model": "no-such-model"}, "No worker serves the recipe's model `no-such-model`"),
-        ({"max_tokens": 100_000}, "This model's context is"),
+        ({"max_tokens": 100_000}, "This model's maximum context length is"),
     ],
 )
 async def test_what_cannot_be_used_is_not_put(
