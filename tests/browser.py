@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import AsyncIterator
 
-import pytest
 from playwright.async_api import Browser, async_playwright
+
+from tests.needed import unavailable
 
 # Without the first it does not run as root; without the others it calls home at its start.
 _FLAGS = [
@@ -27,10 +27,7 @@ async def chromium() -> AsyncIterator[Browser]:
     """Skips at a desk without it, fails in CI."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
-        missing = "no Chromium: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+        unavailable("no Chromium: apt-get install chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=_FLAGS)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from bridge.http.asyncapi import CHANNELS, MESSAGES, document
 from schemas import streams, subjects
 from schemas.articles import DeadLetter
+from tests.needed import unavailable
 
 DOCUMENT: dict[str, Any] = json.loads(document())
 # The schemas of AsyncAPI as its makers publish them.
@@ -25,9 +25,7 @@ PACKAGE = "@asyncapi/specs@6.11.1"
 def specification(tmp_path_factory: pytest.TempPathFactory) -> Any:
     npm = shutil.which("npm")
     if npm is None:
-        if os.environ.get("CI"):
-            pytest.fail("npm is needed for the schema of AsyncAPI.")
-        pytest.skip("npm is needed for the schema of AsyncAPI.")
+        unavailable("npm is needed for the schema of AsyncAPI.")
     folder = tmp_path_factory.mktemp("asyncapi")
     options = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     subprocess.run(

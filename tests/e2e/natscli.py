@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
+from tests.needed import unavailable
 
 README = Path(__file__).parents[2] / "README.md"
 PACKAGE = "github.com/nats-io/natscli/nats@v0.5.1"
@@ -28,8 +28,7 @@ def find() -> str:
     """Its path; without it a desk skips, and CI fails."""
     found = shutil.which("nats") or shutil.which("nats", path=str(Path.home() / "go" / "bin"))
     if found is None:
-        why = f"the `nats` CLI is needed: go install {PACKAGE}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+        unavailable(f"the `nats` CLI is needed: go install {PACKAGE}")
     return found
 
 

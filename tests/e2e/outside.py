@@ -7,16 +7,6 @@ import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
-
-import pytest
-
-
-def unavailable(reason: str) -> NoReturn:
-    """A desk may be without it; where everything has to be tried, it may not."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def run(command: Sequence[str | Path], *, cwd: Path, seconds: float) -> subprocess.CompletedProcess[str]:

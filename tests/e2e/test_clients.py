@@ -11,7 +11,8 @@ from typing import Protocol
 import pytest
 
 from tests.e2e.conftest import House
-from tests.e2e.outside import checked, run, unavailable
+from tests.e2e.outside import checked, run
+from tests.needed import unavailable
 
 SOURCES = Path(__file__).with_name("clients")
 TOGETHER = ("langchain-openai==1.7.4", "litellm==1.110.2", "llm==0.36", "pydantic-ai-slim[openai]==2.38.0")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import House
-from tests.e2e.outside import unavailable
 from tests.e2e.sdk import ANSWER, PARIS
+from tests.needed import unavailable
 
 JSON = ("-H", "content-type: application/json")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import House
-from tests.e2e.outside import checked, run, unavailable
+from tests.e2e.outside import checked, run
 from tests.e2e.test_openai import CHECKS
+from tests.needed import unavailable
 
 SOURCES = Path(__file__).with_name("npm")
 NAMES = [

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.e2e import natscli
 from tests.e2e.conftest import House
 from tests.e2e.test_articles import outcome
+from tests.needed import unavailable
 
 PACKAGE = "@nats-io/transport-node@3"
 
@@ -49,7 +47,7 @@ def test_plain_nats_py(house: House, tmp_path: Path) -> None:
 def test_node(house: House, tmp_path: Path) -> None:
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("node and npm are needed")
+        unavailable("node and npm are needed")
     options = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     run([npm, "install", *options, PACKAGE], tmp_path)
     (tmp_path / "publish.mjs").write_text(block("javascript", house))
