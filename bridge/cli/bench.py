@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from bridge import access
 from bridge.bench import chat as chat_bench
 from bridge.bench import memory as memory_bench
 from bridge.bench import mixed as mixed_bench
@@ -20,7 +21,7 @@ from bridge.bench import tune as tune_bench
 from bridge.bench.house import Login, Own, Running, Site
 from bridge.bench.report import Report
 from bridge.bench.say import Say
-from bridge.cli import access, reports
+from bridge.cli import reports
 from bridge.cli.output import Progress, json_line, note
 from bridge.credentials import User
 from bridge.settings import Settings

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from bridge.access import connected
 from bridge.cli import lines
-from bridge.cli.access import connected
 from bridge.cli.output import err, note, plain
 from bridge.client import Client
 from bridge.client.chat import NoResponder, stream

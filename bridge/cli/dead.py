@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.access import connected
+from bridge.access import connected
 from bridge.cli.listing import Column, Listing
 from bridge.cli.output import json_line, note, plain, say
 from bridge.client import Client, letters

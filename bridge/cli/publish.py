@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
+from bridge.access import connected
 from bridge.cli import lines, watch
-from bridge.cli.access import connected
 from bridge.cli.output import Progress, say
 from bridge.cli.publications import Json, Lines, summary
 from bridge.client.articles import Target

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from bridge.access import connected
 from bridge.cli import lines
-from bridge.cli.access import connected
 from bridge.cli.listing import Column, Listing
 from bridge.cli.output import json_line, note, say
 from bridge.client import Client, recipes

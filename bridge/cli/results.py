@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 import typer
 
+from bridge.access import connected
 from bridge.cli import tables
-from bridge.cli.access import connected
 from bridge.cli.output import json_line, note, say
 from bridge.client import outcomes, stored
 from schemas import streams, subjects

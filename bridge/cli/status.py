@@ -13,8 +13,8 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from bridge.access import connected
 from bridge.cli import tables
-from bridge.cli.access import connected
 from bridge.cli.output import json_line, note, out, plain, say
 from bridge.client.overview import Observer, Overview
 from bridge.client.queue import QueueState

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from bridge.access import connected
 from bridge.cli import lines
-from bridge.cli.access import connected
 from bridge.cli.output import Progress, json_line, say
 from bridge.cli.publications import Json, Lines, summary
 from bridge.client import Client

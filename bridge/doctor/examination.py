@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 from bridge import credentials
-from bridge.cli.access import Access, find
+from bridge.access import Access, find
 from bridge.client import Client, examine, presence
 from bridge.client.connection import Refused, connect
 from bridge.doctor import house, machine, ports
