@@ -16,8 +16,8 @@ def fingerprint(work: Prepared, weights_identity: str) -> str | None:
     """
     if not _repeatable(work):
         return None
-    # How much of the prompt is found ready, and whose fault a bad grammar is, is no part of the answer.
-    counting = replace(work, head=0, grammar_of="")
+    # How much of the prompt is found ready or kept, and whose fault a bad grammar is, is no part of the answer.
+    counting = replace(work, head=0, pinned=False, grammar_of="")
     return hashlib.sha256(encode([weights_identity, counting])).hexdigest()
 
 

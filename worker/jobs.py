@@ -76,6 +76,7 @@ class Prepared:
     choices: int = 1
     alternatives: int | None = None
     head: int = 0  # so many tokens of the prompt begin other prompts too
+    pinned: bool = False  # and will for long: their state outlives what is used more
 
     @property
     def width(self) -> int:

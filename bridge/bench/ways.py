@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from bridge.bench import batch, talk
+from bridge.bench import batch, bulk, talk
 from bridge.bench.helper import helper
 from bridge.bench.house import House, Site
 from bridge.bench.reference import reference
 from bridge.bench.say import Say
 from schemas.articles import Article
+from schemas.errors import BadRequest
 from schemas.runtime.bench import Generate, Rendered, Took
 
-BASELINES = ("a", "a+prefix", "b", "c")
+BASELINES = ("a", "a+prefix", "b", "c", "batch")
 WORDS = {
     "house": "nats-mlx, publish to last analysis",
     "chats": "nats-mlx, free text over NATS",
@@ -25,6 +26,7 @@ WORDS = {
     "a+prefix": "(a) with the shared prefix given",
     "b": "(b) mlx_lm.server, one after another",
     "c": "(c) mlx_lm.server, {rows} at once",
+    "batch": "nats-mlx, as one OpenAI batch",
 }
 
 
@@ -57,7 +59,7 @@ class Plan(NamedTuple):
     def body(self, at: int) -> dict[str, Any]:
         """The same prompt as the recipe makes, with free text for an answer."""
         return {
-            "messages": self.rendered.messages[at],
+            "messages": self.rendered.requests[at]["messages"],
             "temperature": 0,
             "max_tokens": self.tokens[at],
             "logit_bias": {str(token): -100 for token in self.rendered.eos},
@@ -107,6 +109,23 @@ async def server(plan: Plan, way: str, at_once: int) -> Pass:
         return _passed(way, time.monotonic() - started, usages)
 
 
+async def openai_batch(plan: Plan) -> Pass:
+    """The recipe's own requests, guided as the queue's are, over HTTP."""
+
+    async def job(house: House) -> Pass:
+        if house.bridge_url is None:
+            raise BadRequest(
+                "`batch` asks a bridge: leave out --nats-url, so that there is a house of its own."
+            )
+        model = {"model": plan.rendered.model}
+        seconds, usages = await bulk.run(
+            house.bridge_url, [model | plan.rendered.requests[at] for at in plan.counted]
+        )
+        return _passed("batch", seconds, usages)
+
+    return await plan.site.use(job)
+
+
 def _passed(way: str, seconds: float, usages: Sequence[tuple[int, int]]) -> Pass:
     prompt, new = (sum(one[field] for one in usages) for field in (0, 1))
     return Pass(way, seconds, len(usages), prompt, new)
@@ -135,4 +154,5 @@ BASELINE: dict[str, Callable[[Plan], Awaitable[Pass]]] = {
     "a+prefix": lambda plan: bare(plan, shared=True),
     "b": lambda plan: server(plan, "b", 1),
     "c": lambda plan: server(plan, "c", plan.rows),
+    "batch": openai_batch,
 }

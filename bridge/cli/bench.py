@@ -48,7 +48,7 @@ def queue(
     file: _File = None,
     *,
     baselines: Annotated[
-        str, typer.Option(help="Of a, a+prefix, b, c, with commas; `none` for none.")
+        str, typer.Option(help="Of a, a+prefix, b, c, batch, with commas; `none` for none.")
     ] = "a,a+prefix",
     free: Annotated[
         int | None, typer.Option(min=1, help="Free text of so many tokens on all sides, ours as a chat.")
@@ -64,7 +64,8 @@ def queue(
     """Articles per minute, publish to last analysis, beside the same prompts by other ways.
 
     Each pass has a house or a process of its own. (a) is mlx_lm's BatchGenerator in process, (b) mlx_lm.server
-    asked one after another, (c) as many at once as there are slots.
+    asked one after another, (c) as many at once as there are slots; `batch` is the same articles through us as one
+    OpenAI batch.
     """
     named = [] if baselines == "none" else [name.strip() for name in baselines.split(",")]
     wanted = queue_bench.Wanted(texts.load(file, count), named, repeats, free, again, rows, model)

@@ -58,7 +58,7 @@ Command = Render | Generate | Work | Ask | Decode
 
 
 class Rendered(msgspec.Struct, frozen=True, tag=True):
-    """`messages[i]` is the i-th article's conversation, `prompt_tokens[i]` its length. `shared` tokens begin all."""
+    """`requests[i]` is the i-th article's chat request, `prompt_tokens[i]` its length. `shared` tokens begin all."""
 
     model: str
     folder: str
@@ -67,7 +67,7 @@ class Rendered(msgspec.Struct, frozen=True, tag=True):
     stretch: int
     eos: list[int]
     shared: int
-    messages: list[list[dict[str, str]]]
+    requests: list[dict[str, Any]]
     prompt_tokens: list[int]
 
 

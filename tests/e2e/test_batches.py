@@ -14,6 +14,8 @@ import openai
 import pytest
 from openai.types import Batch
 
+from bridge.bench import bulk
+from schemas.errors import EngineFailed
 from tests.e2e.conftest import House
 from tests.e2e.sdk import ANSWER, NAME, PARIS, client
 
@@ -90,6 +92,16 @@ def test_responses(sdk: openai.OpenAI) -> None:
     assert one["response"]["body"]["output"][0]["content"][0]["text"] == ANSWER
 
 
+async def test_as_the_benchmark_sends_them(house: House) -> None:
+    ask = {"model": "starter", "messages": PARIS, "temperature": 0, "max_tokens": 12}
+    seconds, usages = await bulk.run(house.bridge_url, [ask, ask])
+    assert seconds > 0
+    assert len(usages) == 2
+    assert all(0 < new <= 12 for _, new in usages)
+    with pytest.raises(EngineFailed, match="completed"):
+        await bulk.run(house.bridge_url, [ask, ask | {"temperature": 9}])
+
+
 def test_what_is_refused(sdk: openai.OpenAI) -> None:
     failed = until(sdk, begun(sdk, chat("a") + chat("a")), over)
     assert failed.errors is not None
@@ -116,7 +128,12 @@ def test_killed_in_the_middle_and_done_once(house: House, sdk: openai.OpenAI) ->
         done = until(again, batch, over, within=240)
         assert done.request_counts is not None
         assert done.request_counts.to_dict() == {"total": 20, "completed": 20, "failed": 0}
-        assert [one["custom_id"] for one in lines_of(again, done.output_file_id)] == names
+        answered = lines_of(again, done.output_file_id)
+        assert [one["custom_id"] for one in answered] == names
+        # What all lines begin with is computed for the first two of each worker's life.
+        usages = [one["response"]["body"]["usage"] for one in answered]
+        alone = [one for one in usages if not one["prompt_tokens_details"]["cached_tokens"]]
+        assert len(alone) <= 4
 
 
 def children(parent: int, *modules: str) -> list[int]:

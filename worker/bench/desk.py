@@ -61,7 +61,7 @@ class Desk:
             stretch=self._settings.prefill_stretch,
             eos=sorted(self._models.find(None).eos),
             shared=len(prompts.head),
-            messages=[prompts.messages(article) for article in command.articles],
+            requests=[prompts.request(article) for article in command.articles],
             prompt_tokens=[len(work.prompt) for work in works],
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import msgspec
 
@@ -29,6 +30,16 @@ class Prompts:
     def works(self, articles: Sequence[Article]) -> list[Prepared]:
         return [self._models.prepare(self.recipe.request(article), self.head) for article in articles]
 
-    def messages(self, article: Article) -> list[dict[str, str]]:
-        built: list[dict[str, str]] = msgspec.to_builtins(self.recipe.request(article).messages)
-        return [{"role": message["role"], "content": message["content"]} for message in built]
+    def request(self, article: Article) -> dict[str, Any]:
+        """As a client would write it: without the fields that it leaves alone."""
+        built: dict[str, Any] = _said(msgspec.to_builtins(self.recipe.request(article)))
+        return built
+
+
+def _said(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _said(one) for name, one in value.items() if one is not None}
+        case list():
+            return [_said(one) for one in value]
+    return value

@@ -12,11 +12,11 @@ from mlx_lm.utils import load_config, load_tokenizer
 
 from schemas.errors import BadRequest, ContextLengthExceeded
 from schemas.text import TextRequest
+from worker.alike import common
 from worker.engine import raw
 from worker.engine.catalog import Entry
 from worker.engine.grammar import Grammars
 from worker.engine.kv import KvCost
-from worker.engine.prefix import common
 from worker.engine.prompt import PromptTemplate, Rendered
 from worker.engine.text import Detokenizer
 from worker.jobs import AnswerForm, Prepared, Request, Sampling
@@ -77,6 +77,7 @@ class Model:
             alternatives=request.alternatives,
             # A token of its own has to be left, or there would be nothing to compute.
             head=len(head) if prompt[: len(head)] == list(head) and len(head) < len(prompt) else 0,
+            pinned=bool(head),
         )
         if grammar is not None:
             self.grammars.compile(grammar, work.grammar_of)

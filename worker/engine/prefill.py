@@ -19,6 +19,7 @@ class Prompt:
     def __init__(self, work: Prepared, weights: Any, prefixes: Prefixes) -> None:
         self._tokens = work.prompt
         self._head = work.head
+        self._pinned = work.pinned
         self._weights = weights
         self._prefixes = prefixes
         self._state: kv.KvState | None = None
@@ -59,7 +60,7 @@ class Prompt:
             device.start(kv.arrays(state))
             self._at = end
             if end == self._head:
-                self._prefixes.keep(self._tokens[:end], kv.copied(state), pinned=True)
+                self._prefixes.keep(self._tokens[:end], kv.copied(state), self._pinned)
         return end - start
 
     def wait(self) -> None:

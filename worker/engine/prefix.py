@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,6 @@ from worker.engine import kv
 
 # Less is not worth the copy of a state.
 _LEAST = 16
-
-
-def common(first: Sequence[int], second: Sequence[int]) -> list[int]:
-    """The longest beginning that both have."""
-    return [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 from nats.aio.msg import Msg
 
 from schemas import subjects
 from schemas.errors import BadRequest
 from schemas.runtime.spans import Span
+from worker.alike import Recent
 from worker.engine.engine import Engine
-from worker.jobs import Done, Failed, Job
+from worker.jobs import Done, Failed, Job, Prepared, Request
 from worker.transport import line, suspects
 from worker.transport.api import APIS, CHAT, Api
 from worker.transport.handler import Handler
@@ -32,6 +34,7 @@ class LineHandler(Handler):
         self._runs = runs
         self._outcomes = outcomes
         self._board = board
+        self._recent = Recent()
 
     def _name(self, msg: Msg) -> str:
         """Of the batch, and its number."""
@@ -46,7 +49,7 @@ class LineHandler(Handler):
         if request.stream:
             raise BadRequest("A line of a batch cannot be streamed.", param="stream", code="invalid_value")
         await self._board.check(request.model)
-        works = [await self._engine.prepare(part) for part in request.parts]
+        works = [await self._prepare(part) for part in request.parts]
         request_id = uuid.uuid4().hex
         head, style = begun(api, request_id, works)
         company = suspects.company(msg)
@@ -64,6 +67,11 @@ class LineHandler(Handler):
             outcome=done.finish,
             attempts=suspects.deliveries(msg),
         )
+
+    async def _prepare(self, request: Request) -> Prepared:
+        """Lines that come one after another are mostly of one batch, and begin alike."""
+        work = await self._engine.prepare(request)
+        return replace(work, head=self._recent.head(work.model, work.prompt))
 
     async def _run(self, jobs: list[Job], style: Style) -> Done:
         async with self._runs.run_all(jobs) as run:

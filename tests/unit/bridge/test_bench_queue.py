@@ -20,7 +20,7 @@ from schemas.runtime.bench import Rendered
 
 ARTICLES = [Article(title=title, body="b") for title in "ABC"]
 RENDERED = Rendered(
-    "m", "/m", 16, 64, 256, [2], 5, [[{"role": "user", "content": t}] for t in "ABC"], [9, 9, 9]
+    "m", "/m", 16, 64, 256, [2], 5, [{"messages": [{"role": "user", "content": t}]} for t in "ABC"], [9, 9, 9]
 )
 
 

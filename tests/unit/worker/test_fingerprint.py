@@ -16,7 +16,7 @@ from worker.jobs import AnswerForm, CallFormat, Prepared, Sampling
 SAMPLING = Sampling(temperature=0.0)
 CALLS = CallFormat("<call>", "</call>")
 FORM = AnswerForm(think=("<think>", "</think>"), calls=CALLS, stops=("END",))
-WORK = Prepared("tiny", [1, 2, 3], 16, SAMPLING, FORM, grammar="start: /a/", head=2)
+WORK = Prepared("tiny", [1, 2, 3], 16, SAMPLING, FORM, grammar="start: /a/", head=2, pinned=True)
 
 # Another value for each field. Who adds a field finds it missing here, and says whether it counts.
 COUNTS: dict[type, dict[str, Any]] = {
@@ -51,7 +51,7 @@ COUNTS: dict[type, dict[str, Any]] = {
     },
     CallFormat: {"start": "[", "end": "]"},
 }
-COUNTS_NOT: dict[type, dict[str, Any]] = {Prepared: {"head": 0, "grammar_of": "tools"}}
+COUNTS_NOT: dict[type, dict[str, Any]] = {Prepared: {"head": 0, "pinned": False, "grammar_of": "tools"}}
 HAS_NO_HASH = {CallFormat: {"parse": str}}
 
 KINDS = list(COUNTS)
