@@ -54,10 +54,11 @@ class AssistantMessage(
 
 
 class ToolMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role", tag="tool"):
-    """What a called function returned."""
+    """What a called function returned. Without a `name` it has that of the call."""
 
     content: Content
     tool_call_id: str
+    name: str | None = None
 
 
 Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage

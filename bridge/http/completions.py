@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
 from bridge.client import chat as client
 from bridge.http import body, errors, inference, sse
@@ -25,7 +26,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class ChatHead(Head, frozen=True):
-    messages: list[msgspec.Raw] | None = None
+    messages: list[msgspec.Raw] | UnsetType = UNSET
 
 
 @needs(Scope.CHAT)

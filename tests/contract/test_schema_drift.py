@@ -101,7 +101,7 @@ def test_what_is_refused_of_a_request() -> None:
         (DeveloperMessage, "role content name"),
         (UserMessage, "role content name"),
         (AssistantMessage, ASSISTANT),
-        (ToolMessage, "role content tool_call_id"),
+        (ToolMessage, "role content tool_call_id name"),
         (TextPart, "type text"),
         (Tool, "type function"),
         (FunctionDefinition, "name description parameters strict"),

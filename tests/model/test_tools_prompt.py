@@ -67,6 +67,11 @@ class TestByTheTemplate:
         text = shown(family(PLAIN), turns)
         assert text.index('<tool_response name="weather">') < text.index('<tool_response name="time">')
 
+    def test_a_result_may_name_the_function_in_its_own_way(self, family: Families) -> None:
+        asked, called, _ = talk(ROME)
+        named = ToolMessage(content="sunny", tool_call_id=ROME.id, name="forecast")
+        assert '<tool_response name="forecast">' in shown(family(PLAIN), [asked, called, named])
+
     def test_earlier_calls_stay_where_none_may_be_made(self, family: Families) -> None:
         tokenizer = family(HERMES, "json_tools")
         text = shown(tokenizer, talk(ROME), tools=[WEATHER], tool_choice="none")

@@ -90,8 +90,9 @@ class Conversation:
 
     def _returned(self, results: Sequence[ToolMessage]) -> list[Plain]:
         known = sorted(
-            (*self._calls[result.tool_call_id], result.tool_call_id, text(result.content))
+            (at, result.name or name, result.tool_call_id, text(result.content))
             for result in results
+            for at, name in [self._calls[result.tool_call_id]]
         )
         if self._style is None:
             said = [

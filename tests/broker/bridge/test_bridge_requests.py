@@ -37,6 +37,15 @@ async def test_what_is_not_a_json_object_is_a_400(
     assert script.requests.empty()
 
 
+@pytest.mark.parametrize(("value", "kind"), [(None, "null"), ("hi", "str"), ({}, "object")])
+async def test_what_are_no_messages_is_told(http: aiohttp.ClientSession, value: object, kind: str) -> None:
+    async with http.post(URL, data=ask(messages=value)) as got:
+        assert got.status == 400
+        error = (await got.json())["error"]
+    assert error["param"] == "messages"
+    assert error["message"] == f"Invalid value for `messages`: Expected `array`, got `{kind}`."
+
+
 async def test_fields_of_a_wrong_type_are_left_to_the_worker(
     http: aiohttp.ClientSession, script: Script
 ) -> None:

@@ -133,6 +133,10 @@ class TestToolMessages:
         parts = {**ANSWERED, "content": [{"type": "text", "text": "2"}]}
         assert ask(messages=[HI, CALLED, parts]).messages[2] == ToolMessage([TextPart("2")], "call_1")
 
+    def test_an_answer_may_name_the_function(self) -> None:
+        named = ask(messages=[HI, CALLED, {**ANSWERED, "name": "add"}])
+        assert named.messages[2] == ToolMessage("2", "call_1", "add")
+
     def test_each_call_of_each_message_may_be_answered(self) -> None:
         twice = {**CALLED, "tool_calls": [CALL, {**CALL, "id": "call_2"}]}
         later = {**CALLED, "tool_calls": [{**CALL, "id": "call_3"}]}
