@@ -32,13 +32,15 @@ def main() -> int:
         return 2 if isinstance(error, BadSettings) else 1
     log.setup(chosen.log_level, chosen.log_format, chosen.kept_log)
     spans.setup("nats-mlx bridge")
+    return loop.live(_code(chosen))
+
+
+async def _code(chosen: Settings) -> int:
     try:
-        loop.run(run(chosen))
+        await run(chosen)
     except LlmError as error:
         _log.error("stopped", reason=error.message)
         return 1
-    finally:
-        spans.stop()
     return 0
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-import sys
 import threading
 from functools import partial
 from typing import NoReturn
@@ -217,25 +215,7 @@ def main() -> NoReturn:
     settings = Settings.load()
     logs.setup(settings.log_level, settings.log_format, settings.kept_log)
     spans.setup("nats-mlx worker")
-    with contextlib.suppress(KeyboardInterrupt):
-        loop.run(_live(Worker(settings)))
-    _leave(130)
-
-
-async def _live(worker: Worker) -> NoReturn:
-    """Ends the process from within its loop: a loop that closes waits for all tasks that it has cancelled, and one of
-    nats-py that looks for an absent server may not hear that (on Python 3.11 its `wait_for` loses it at times).
-    """
-    _leave(await _code(worker))
-
-
-def _leave(code: int) -> NoReturn:
-    """All is settled and said. What is left of the process can only do harm: MLX's device threads now and then abort
-    it in their destructors, and the hub's client would hold it until a download is complete.
-    """
-    spans.stop()
-    sys.stderr.flush()
-    os._exit(code)
+    loop.live(_code(Worker(settings)))
 
 
 async def _code(worker: Worker) -> int:

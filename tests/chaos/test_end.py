@@ -147,3 +147,12 @@ async def _last(heard: asyncio.Queue[Msg], stream: bool) -> Msg:
         msg = await asyncio.wait_for(heard.get(), 10)
         if not stream or not msg.data:
             return msg
+
+
+async def test_the_bridge_ends_in_time_while_its_server_is_away(house: House) -> None:
+    bridge = await house.open_bridge()
+    await house.server.stop(signal.SIGKILL)
+    await bridge.said("nats_disconnected")
+    started = time.monotonic()
+    assert await bridge.stop() == 0, bridge.tail()
+    assert time.monotonic() - started < SLACK
