@@ -31,7 +31,7 @@ from worker.transport.ledger import Ledger
 from worker.transport.micro import Service
 from worker.transport.mover import Mover
 from worker.transport.outcomes import Outcomes
-from worker.transport.presence import PresenceBoard, worker_id
+from worker.transport.presence import PresenceBoard, clear_away, worker_id
 from worker.transport.queue import Queue
 from worker.transport.recipes import Recipes
 from worker.transport.results import Results
@@ -94,7 +94,7 @@ class Worker:
         outcomes = Outcomes(js)
         lines = LineHandler(engine, Runs(engine, kept), outcomes, board)
         handlers = {streams.ARTICLES.name: analyst.handle, streams.BATCH_LINES.name: lines.handle}
-        queue = Queue(nc, js, settings.slots, handlers)
+        queue = Queue(nc, js, settings.slots, handlers, careful=await clear_away(js))
         mover = Mover(js, {streams.ARTICLES.name: ledger, streams.BATCH_LINES.name: outcomes})
         for part in (recipes, results, inference, service, queue, mover, board):
             await part.start()

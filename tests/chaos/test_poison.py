@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from schemas import streams
-from tests.chaos.ends import ends, settled
+from tests.chaos.ends import ends, held, settled
 from tests.chaos.house import House
 from tests.chaos.load import Publisher
 
@@ -27,6 +27,19 @@ async def test_only_the_poison_dies(house: House) -> None:
         assert (letter.reason, letter.attempts) == ("max_deliveries", streams.MAX_DELIVER)
     # At worst one was with each of them at a first and at a second delivery.
     assert max(int(str(one["attempts"])) for one in found.analyses.values()) <= 5
+
+
+async def test_a_worker_that_has_died_begins_again_with_few(house: House) -> None:
+    """Where workers die often, what is begun gets done, and what was not begun keeps its deliveries."""
+    worker = await house.worker(CHAOS_ACK_WAIT="30")
+    publisher = Publisher(await house.connect("publisher"))
+    operator = await house.connect("operator")
+    for number in range(30):
+        await publisher.send(f"a{number}", "STUCK worker-1")
+    await held(operator, 16)
+    worker.kill()
+    await worker.said("worker_died")
+    await held(operator, 16 + 4)
 
 
 async def _ready(house: House) -> Publisher:

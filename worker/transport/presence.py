@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import platform
@@ -25,6 +26,44 @@ from worker.engine.engine import Engine
 from worker.transport.loop import Loop
 
 log = logs.get("worker.presence")
+
+
+async def clear_away(js: JetStreamContext) -> bool:
+    """Take down the entries of this machine whose processes are no more; whether there were any. Who leaves takes its
+    own down: these have died, a moment ago.
+    """
+    bucket = await js.key_value(streams.WORKERS.bucket)
+    died = False
+    for presence in await _everyone(bucket):
+        if presence.host == platform.node() and not _lives(presence.pid):
+            died = True
+            log.warning("worker_died", worker=presence.worker, pid=presence.pid)
+            await bucket.delete(presence.worker)
+    return died
+
+
+async def _everyone(bucket: KeyValue) -> list[Presence]:
+    try:
+        keys = await bucket.keys()
+    except NoKeysError:
+        return []
+    found: list[Presence] = []
+    for key in keys:
+        with contextlib.suppress(NotFoundError):  # it left in this moment
+            found.append(msgspec.json.decode((await bucket.get(key)).value or b"", type=Presence))
+    return found
+
+
+def _lives(pid: int) -> bool:
+    if pid == os.getpid():  # the first process of a container has the number of the one before
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, but there
+        pass
+    return True
 
 
 class PresenceBoard:
@@ -71,19 +110,11 @@ class PresenceBoard:
             raise NotFound(f"No worker serves the model `{model}`.", code="model_not_found") from None
 
     async def anyone_serves(self, model: str) -> bool:
-        try:
-            keys = await self._bucket.keys()
-        except NoKeysError:
-            return False
-        for key in keys:
-            try:
-                entry = await self._bucket.get(key)
-            except NotFoundError:
-                continue  # it left in this moment
-            presence = msgspec.json.decode(entry.value or b"", type=Presence)
-            if any(_answers(model, (card.name, *card.aliases)) for card in presence.models):
-                return True
-        return False
+        return any(
+            _answers(model, (card.name, *card.aliases))
+            for presence in await _everyone(self._bucket)
+            for card in presence.models
+        )
 
     def _served(self) -> list[Entry]:
         return [entry for entry in self._engine.catalog if entry.error is None]

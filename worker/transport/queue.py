@@ -15,6 +15,7 @@ from nats.js import JetStreamContext
 from schemas import streams
 from schemas.runtime import log as logs
 from schemas.streams import Consumer
+from worker.jobs import ANY_COMPANY
 from worker.transport import suspects
 from worker.transport.loop import Loop
 
@@ -33,14 +34,25 @@ class Queue:
     """Feeds messages of every consumer to the handler of their stream, at most `slots` at once. `high` comes first;
     the others take turns, so that whoever sent more cannot keep the others waiting.
 
-    While there is one that must be alone, no other is fetched: all that a dying worker holds has used up a
-    delivery. It comes at the head of what waits, again and again, and would take its neighbours along to DEAD.
+    What is held when a worker dies has used up a delivery. So none is fetched that would only wait until a suspect
+    has run in its small company: that one comes at the head, again and again, and would take its neighbours along to
+    DEAD. And a `careful` queue, of a worker whose kind has just died, begins small and widens by one with each end:
+    where workers die often, what is begun gets done.
     """
 
-    def __init__(self, nc: Client, js: JetStreamContext, slots: int, handlers: Mapping[str, Handle]) -> None:
+    def __init__(
+        self,
+        nc: Client,
+        js: JetStreamContext,
+        slots: int,
+        handlers: Mapping[str, Handle],
+        *,
+        careful: bool = False,
+    ) -> None:
         self._nc = nc
         self._js = js
         self._slots = slots
+        self._width = min(slots, suspects.SMALL_COMPANY) if careful else slots
         self._handlers = handlers
         self._turns = deque(one for one in streams.WORK_CONSUMERS if one is not _FIRST)
         self._work: dict[asyncio.Task[None], Msg] = {}
@@ -87,7 +99,7 @@ class Queue:
 
     @property
     def _free(self) -> int:
-        return 0 if any(map(suspects.alone, self._work.values())) else self._slots - len(self._work)
+        return min(self._width, *map(suspects.company, self._work.values()), ANY_COMPANY) - len(self._work)
 
     async def _fetch(self) -> None:
         await self._take_late()
@@ -132,6 +144,7 @@ class Queue:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._work.pop(task, None)
+        self._width = min(self._slots, self._width + 1)
         self._room.set()
 
     async def _keep(self) -> None:

@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 from schemas.articles import Earlier
 from worker.jobs import ANY_COMPANY
 
-_SMALL_COMPANY = 4
+SMALL_COMPANY = 4
 _ALONE_FROM = 3
 
 
@@ -37,4 +37,4 @@ def company(msg: Msg) -> int:
     """The most rows that are computed together with it, itself included."""
     if alone(msg):
         return 1
-    return ANY_COMPANY if deliveries(msg) == 1 else _SMALL_COMPANY
+    return ANY_COMPANY if deliveries(msg) == 1 else SMALL_COMPANY

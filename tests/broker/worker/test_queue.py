@@ -34,9 +34,9 @@ class Desk:
     def __post_init__(self) -> None:
         self.queue = self.new_queue()
 
-    def new_queue(self, slots: int = SLOTS) -> Queue:
+    def new_queue(self, slots: int = SLOTS, *, careful: bool = False) -> Queue:
         handlers = {streams.ARTICLES.name: self.handle, streams.BATCH_LINES.name: self.handle}
-        return Queue(self.worker, self.worker.jetstream(), slots, handlers)
+        return Queue(self.worker, self.worker.jetstream(), slots, handlers, careful=careful)
 
     async def handle(self, msg: Msg) -> None:
         name = msg.subject.rpartition(".")[2]
@@ -158,6 +158,32 @@ async def test_a_second_delivery_has_company(desk: Desk) -> None:
     await desk.publish("a", "b")
     await desk.queue.start()
     await desk.until("again", "a", "b")
+
+
+async def test_no_more_is_held_than_the_company_of_a_second_delivery(desk: Desk) -> None:
+    """The others would only wait for its end, and lose a delivery if it kills."""
+    names = [f"a{number}" for number in range(9)]
+    await desk.publish("again")
+    await desk.refuse("norm", 1)
+    await desk.publish(*names)
+    desk.queue = desk.new_queue(10)
+    await desk.queue.start()
+    await desk.until("again", *names[:3])
+    await asyncio.sleep(1.2)
+    assert await desk.in_flight() == 4
+    await desk.all_done("again", *names)
+
+
+async def test_who_is_careful_begins_small_and_widens_with_each_end(desk: Desk) -> None:
+    names = [f"a{number}" for number in range(20)]
+    await desk.publish(*names)
+    desk.queue = desk.new_queue(10, careful=True)
+    await desk.queue.start()
+    await desk.until(*names[:4])
+    await asyncio.sleep(1.2)
+    assert await desk.in_flight() == 4
+    await desk.all_done(*names)
+    assert 4 < desk.most <= 10
 
 
 async def test_what_comes_after_its_fetch_is_taken_all_the_same(desk: Desk) -> None:
