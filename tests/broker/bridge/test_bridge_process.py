@@ -46,7 +46,7 @@ async def test_it_is_alive_but_not_ready_while_nats_is_away(launch: Launch) -> N
 
 
 @loops.BOTH
-async def test_a_running_answer_is_finished_after_sigterm(
+async def test_a_running_answer_is_finished_after_sigterm_and_no_other_begins(
     launch: Launch, nats_server: str, script: Script, loop: str, tmp_path: Path
 ) -> None:
     finish = asyncio.Event()
@@ -69,12 +69,20 @@ async def test_a_running_answer_is_finished_after_sigterm(
         await got.content.readuntil(b"\n\n")
         bridge.process.send_signal(signal.SIGTERM)
         await bridge.logged("stopping")
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await asyncio.wait_for(knock(http), 5)
         finish.set()
         assert await got.read() == b"data: [DONE]\n\n"
     line = await bridge.logged("request")
     assert (line["status"], line["chunks"], line["method"]) == (200, 1, "POST")
     assert (await bridge.ended())[0] == 0
     assert script.cancelled.empty()
+
+
+async def knock(http: aiohttp.ClientSession) -> None:
+    """Until nobody opens: that the bridge stops is written a moment before its door is closed."""
+    while True:
+        await http.get("/healthz", headers={"Connection": "close"})
 
 
 @loops.BOTH
