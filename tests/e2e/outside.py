@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
 
 
 def run(command: Sequence[str | Path], *, cwd: Path, seconds: float) -> subprocess.CompletedProcess[str]:
@@ -29,3 +36,28 @@ def checked(command: Sequence[str | Path], *, cwd: Path) -> dict[str, str | None
     assert done.returncode == 0, done.stderr
     found = map(json.loads, done.stdout.splitlines())
     return {check["name"]: check["error"] for check in found}
+
+
+@cache
+def python(packages: tuple[str, ...]) -> Path | str:
+    """A Python with these packages and none of our process's warnings and versions, or why there is none.
+
+    Making one takes pip a minute: it is kept in the user's cache by its pins and its maker, for other runs and those
+    beside. Who is ended halfway leaves no mark, and the next one begins anew.
+    """
+    pins = "\n".join([sys.version, sys.base_prefix, *packages])
+    kept = platformdirs.user_cache_path("nats-mlx") / "clients"
+    folder = kept / hashlib.sha256(pins.encode()).hexdigest()[:16]
+    mark = folder / "made"
+    kept.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not mark.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            ours = [sys.executable, "-m"]
+            run([*ours, "venv", "--without-pip", str(folder)], cwd=kept, seconds=60).check_returncode()
+            pip = [*ours, "pip", "--python", str(folder / "bin/python"), "--disable-pip-version-check"]
+            done = run([*pip, "install", "--quiet", "--no-compile", *packages], cwd=kept, seconds=250)
+            if done.returncode:
+                return f"pip could not install {packages}: {done.stderr}"
+            mark.touch()
+    return folder / "bin/python"

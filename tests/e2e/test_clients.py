@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from tests.e2e.conftest import House
-from tests.e2e.outside import checked, run
+from tests.e2e.outside import checked, python
 from tests.needed import unavailable
 
 SOURCES = Path(__file__).with_name("clients")
@@ -47,24 +46,11 @@ CHECKS = [
 @pytest.fixture(scope="session")
 def errors(tmp_path_factory: pytest.TempPathFactory, house: House) -> Errors:
     @cache
-    def python(packages: tuple[str, ...]) -> Path | str:
-        """An environment of their own: our process has none of their warnings and versions. Or why there is none."""
-        folder = tmp_path_factory.mktemp("clients")
-        run(
-            [sys.executable, "-m", "venv", "--without-pip", folder], cwd=folder, seconds=60
-        ).check_returncode()
-        pip = [sys.executable, "-m", "pip", "--python", folder / "bin/python", "--disable-pip-version-check"]
-        done = run([*pip, "install", "--quiet", "--no-compile", *packages], cwd=folder, seconds=250)
-        return (
-            f"pip could not install {packages}: {done.stderr}" if done.returncode else folder / "bin/python"
-        )
-
-    @cache
     def found(client: str) -> dict[str, str | None]:
         found = python(PACKAGES[client])
         if isinstance(found, str):
             unavailable(found)
-        return checked([found, script(client), f"{house.bridge_url}/v1"], cwd=found.parent)
+        return checked([found, script(client), f"{house.bridge_url}/v1"], cwd=tmp_path_factory.mktemp(client))
 
     return found
 

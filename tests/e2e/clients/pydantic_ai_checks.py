@@ -1,11 +1,12 @@
-"""`pydantic-ai`: agents over chat and over responses, with text or a type for output."""
+"""`pydantic-ai`: agents over chat and over responses, with functions, and with text or a type for output."""
 
 from typing import Any
 
-from kit import ANSWER, QUESTION, URL, Capital, check, tell
-from pydantic_ai import Agent, NativeOutput
+from kit import ANSWER, QUESTION, URL, WEATHER, Capital, check, get_weather, tell
+from pydantic_ai import Agent, NativeOutput, RunContext, Tool
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.tools import ToolDefinition
 
 
 def agents(**given: Any) -> list[Agent]:
@@ -15,6 +16,11 @@ def agents(**given: Any) -> list[Agent]:
         Agent(model("starter", provider=provider), model_settings=settings, retries=0, **given)
         for model in (OpenAIChatModel, OpenAIResponsesModel)
     ]
+
+
+async def once(context: RunContext[None], tool: ToolDefinition) -> ToolDefinition | None:
+    """Where a call is wanted in each answer, as it is here, the starter model would call it again and again."""
+    return tool if len(context.messages) == 1 else None
 
 
 @check
@@ -44,6 +50,20 @@ async def a_type_by_a_schema() -> None:
 async def a_type_by_a_tool() -> None:
     for agent in agents(output_type=Capital):
         assert isinstance((await agent.run(QUESTION)).output, Capital)
+
+
+@check
+async def a_type_by_a_tool_beside_a_function() -> None:
+    for agent in agents(output_type=Capital, tools=[Tool(get_weather, prepare=once)]):
+        found = await agent.run(WEATHER)
+        assert isinstance(found.output, Capital)
+        called = [
+            part.tool_name
+            for message in found.all_messages()
+            for part in message.parts
+            if part.part_kind == "tool-call"
+        ]
+        assert called == ["get_weather", "final_result"]
 
 
 tell()
