@@ -13,11 +13,12 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from schemas import __version__, streams
-from schemas.errors import LlmError
+from schemas.errors import Conflict, LlmError
 from schemas.runtime import log as logs
 from schemas.runtime import loop, spans
 from schemas.runtime.connection import connect
 from schemas.subjects import SERVICE
+from worker.awake import Awake
 from worker.engine.catalog import Catalog
 from worker.engine.engine import Engine
 from worker.engine.shape import Shape
@@ -66,9 +67,13 @@ class Worker:
         self._loading = False
         # Not the loop's own threads: those are waited for at the end, and a download takes hours.
         threading.Thread(target=catalog.fetch_missing, args=(settings.cache_dir,), daemon=True).start()
+        awake = Awake(lambda: engine.running + engine.waiting > 0)
+        if settings.keep_awake:
+            awake.start()
         try:
             await self._serve(engine, shape, catalog.default.name)
         finally:
+            await awake.stop()
             await engine.stop()
         return 1 if self._lost else 0
 
@@ -221,6 +226,9 @@ def main() -> NoReturn:
 async def _code(worker: Worker) -> int:
     try:
         return await worker.run()
+    except Conflict as error:  # what it found is of a newer version
+        log.error("worker_failed", error=error.message)
+        return loop.CANNOT_RUN
     except LlmError as error:
         log.error("worker_failed", error=error.message)
     except NatsError as error:

@@ -71,6 +71,7 @@ class Settings(ProcessSettings):
     prefix_bytes: ByteSize = Field(ByteSize(512 * 1024**2), ge=0)  # of KV state kept for what prompts share
     default_max_tokens: int = Field(1024, ge=1)  # of an answer whose request names no limit
     wired_limit: bool = True  # let MLX raise the wired memory limit on macOS
+    keep_awake: bool = True  # on macOS, on power: no sleep while there is work
     cache_chats: bool = False  # keep chats' repeatable answers in the bucket of results, as articles' are
     keep_alive: float = Field(5.0, gt=0)  # between two chunks of a silent stream
     abandon_grace: float = Field(5.0, ge=0)  # a vanished inbox is forgiven so long: a reconnect takes time

@@ -9,7 +9,21 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli import bench, chat, dead, doctor, keys, logs, processes, publish, recipe, results, status, up
+from bridge.cli import (
+    bench,
+    chat,
+    dead,
+    doctor,
+    keys,
+    logs,
+    processes,
+    publish,
+    recipe,
+    results,
+    service,
+    status,
+    up,
+)
 from bridge.cli.output import note
 from schemas.errors import LlmError
 from schemas.runtime import log
@@ -34,6 +48,7 @@ app.command()(chat.chat)
 app.command()(status.status)
 app.command()(doctor.doctor)
 app.command()(logs.logs)
+app.add_typer(service.app, name="service")
 app.add_typer(keys.app, name="keys")
 app.add_typer(processes.model, name="model")
 app.add_typer(bench.app, name="bench")

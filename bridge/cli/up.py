@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,9 @@ from bridge.up.run import Options, Ready
 from bridge.up.run import up as run_up
 from schemas.articles import Analysis
 from schemas.codec import decode
+from schemas.errors import Conflict
+from schemas.runtime import log
+from schemas.runtime.loop import CANNOT_RUN
 
 _SAMPLES = resources.files("bridge") / "samples" / "articles.jsonl"
 
@@ -50,7 +54,19 @@ def up(
     options = Options(values.data_dir.absolute(), model, values.host, values.port, nats_port)
     keyed = bool(keys.KeyFile(keys.path(values)).all())
     task = _Task(sample, once, data_dir, keyed)
-    raise typer.Exit(asyncio.run(run_up(options, note, task.run)))
+    try:
+        raise typer.Exit(asyncio.run(run_up(options, _say(values), task.run)))
+    except Conflict as error:
+        note(f"error: {error.message}")
+        raise typer.Exit(CANNOT_RUN) from None
+
+
+def _say(values: Settings) -> Callable[[str], None]:
+    """On a terminal to the person; in a service to its log, which is turned over."""
+    if values.kept_log is None or sys.stderr.isatty():
+        return note
+    log.setup(values.log_level, values.log_format, values.kept_log)
+    return log.get("up").info
 
 
 class _Task:

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import msgspec
 
 from bridge.up.guard import Guard, kill_group
-from schemas.errors import LlmError, Unavailable
+from schemas.errors import Conflict, Unavailable
+from schemas.runtime.loop import BAD_SETTINGS, CANNOT_RUN
+from schemas.runtime.settings import BadSettings
 
 FIRST_DELAY, LONGEST_DELAY, HEALTHY_AFTER = 1.0, 30.0, 60.0
-# The exit code of a process that refuses its settings: trying again would say the same.
-BAD_SETTINGS = 2
 
 
 class Program(NamedTuple):
@@ -46,7 +46,7 @@ class Child:
         self._deaths = 0
 
     async def run(self) -> None:
-        """Until stop(). Raises Unavailable when the program cannot run at all."""
+        """Until stop(). Raises BadSettings, Conflict or Unavailable when the program cannot run at all."""
         try:
             while not self._stopping.is_set():
                 started = time.monotonic()
@@ -113,17 +113,18 @@ class Child:
 
     async def _mourn(self, code: int) -> None:
         if code == BAD_SETTINGS:
-            raise self._failure("refuses its settings")
+            raise BadSettings(self._what("refuses its settings"))
+        if code == CANNOT_RUN:
+            raise Conflict(self._what("cannot run here"))
         if self.patience is not None and self._deaths >= self.patience:
-            raise self._failure(f"does not start ({how(code)})")
+            raise Unavailable(self._what(f"does not start ({how(code)})"))
         delay = min(FIRST_DELAY * 2 ** min(self._deaths - 1, 10), LONGEST_DELAY)
         self._say(f"{self.program.name} ended ({how(code)}); it starts again in {delay:g} s")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), delay)
 
-    def _failure(self, what: str) -> LlmError:
-        line = last_line(self.program.log)
-        return Unavailable(f"{self.program.name} {what}: {line} (log: {self.program.log})")
+    def _what(self, happened: str) -> str:
+        return f"{self.program.name} {happened}: {last_line(self.program.log)} (log: {self.program.log})"
 
 
 def how(code: int) -> str:

@@ -13,6 +13,10 @@ from schemas.runtime import spans
 
 T = TypeVar("T")
 
+# Exit codes after which another start would end in the same way: wrong settings, and a house that is not for this
+# version (sysexits' EX_CONFIG).
+BAD_SETTINGS, CANNOT_RUN = 2, 78
+
 _Factory = Callable[[], asyncio.AbstractEventLoop]
 
 

@@ -11,7 +11,9 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from schemas import subjects
+from bridge.client import stored
+from schemas import streams, subjects
+from schemas.runtime.loop import CANNOT_RUN
 from tests.chaos.ends import ends, held, settled
 from tests.chaos.house import House
 from tests.chaos.load import Publisher
@@ -156,3 +158,16 @@ async def test_the_bridge_ends_in_time_while_its_server_is_away(house: House) ->
     started = time.monotonic()
     assert await bridge.stop() == 0, bridge.tail()
     assert time.monotonic() - started < SLACK
+
+
+async def test_a_house_of_a_newer_version_is_refused_for_good(house: House) -> None:
+    """With an exit code of its own: who keeps it running must not try again for ever."""
+    worker = await house.worker()
+    await worker.stop()
+    operator = await house.connect("operator")
+    info = await stored.api(operator, "STREAM.INFO.DEAD")
+    newer = info["config"] | {"metadata": {streams.LAYOUT_KEY: str(streams.LAYOUT + 1)}}
+    await operator.request("$JS.API.STREAM.UPDATE.DEAD", json.dumps(newer).encode())
+    worker.start()
+    await worker.said("is of a newer nats-mlx")
+    assert await worker.over() == CANNOT_RUN

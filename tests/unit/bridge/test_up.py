@@ -21,7 +21,8 @@ from bridge.up.child import Child, Program, last_line
 from bridge.up.folder import Folder, Running
 from bridge.up.guard import Guard
 from bridge.up.house import House
-from schemas.errors import Unavailable
+from schemas.errors import Conflict, Unavailable
+from schemas.runtime.settings import BadSettings
 
 # Says on the herald that it lives, by its own pid, and never ends by itself.
 STAY = """
@@ -141,7 +142,14 @@ async def test_what_dies_comes_back(
 
 async def test_wrong_settings_are_final_and_told(make: Callable[..., Child]) -> None:
     child = make("""import sys; print('{"event": "x", "error": "PORT is not a number"}'); sys.exit(2)""")
-    with pytest.raises(Unavailable, match="thing refuses its settings: PORT is not a number"):
+    with pytest.raises(BadSettings, match="thing refuses its settings: PORT is not a number"):
+        await child.run()
+
+
+async def test_a_house_of_a_newer_version_is_final_too(make: Callable[..., Child]) -> None:
+    child = make("""import sys; print('{"event": "x", "error": "It is newer"}'); sys.exit(78)""")
+    child.patience = None
+    with pytest.raises(Conflict, match="thing cannot run here: It is newer"):
         await child.run()
 
 
@@ -204,7 +212,7 @@ async def test_a_child_that_cannot_run_ends_the_house(tmp_path: Path, guard: Gua
         await asyncio.Event().wait()
         return 0
 
-    with pytest.raises(Unavailable, match="bad refuses its settings"):
+    with pytest.raises(BadSettings, match="bad refuses its settings"):
         await House(guard, lambda _: None).live(course)
     await herald.all_dead()
 

@@ -1,0 +1,1 @@
+"""nats-mlx at login, started and kept by the system's own manager: launchd on macOS, systemd on Linux."""
