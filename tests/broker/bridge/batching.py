@@ -10,10 +10,15 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import aiohttp
+from msgspec.structs import replace
 from nats.aio.client import Client
+from nats.js.errors import KeyWrongLastSequenceError
 from quick import MODEL, QuickEngine
 
 from schemas import streams
+from schemas.batches import KeptBatch
+from schemas.codec import decode, encode
+from schemas.completion import ChatCompletion, Choice, ReplyMessage, Usage
 from worker.engine.engine import Engine
 from worker.transport.batch_line import LineHandler
 from worker.transport.outcomes import Outcomes
@@ -119,3 +124,27 @@ async def working(nc: Client, slots: int = 16, engine: Any = None) -> AsyncItera
     finally:
         await queue.stop(0)
         await board.stop()
+
+
+async def answer_one(worker: Client) -> None:
+    """As a worker does."""
+    js = worker.jetstream()
+    pull = await js.pull_subscribe_bind("batch-lines", "BATCH_LINES")
+    (msg,) = await pull.fetch(1, timeout=5)
+    message = ReplyMessage("by hand")
+    told = ChatCompletion("chatcmpl-1", 1, "quick", [Choice(0, message, "stop")], Usage(1, 1, 2))
+    outcomes = Outcomes(js)
+    await outcomes.answer(msg, "r", told)
+    await outcomes.settle(msg)
+    await pull.unsubscribe()
+
+
+async def let_expire(operator: Client, batch_id: str) -> None:
+    bucket = await operator.jetstream().key_value("llm_batches")
+    while True:
+        entry = await bucket.get(batch_id)
+        kept = decode(KeptBatch, entry.value or b"")
+        old = replace(kept, batch=replace(kept.batch, expires_at=kept.batch.created_at))
+        with contextlib.suppress(KeyWrongLastSequenceError):
+            await bucket.update(batch_id, encode(old), entry.revision)
+            return

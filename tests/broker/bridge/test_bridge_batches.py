@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 import aiohttp
-import nats
-import pytest
-from batching import CHAT, Api, jsonl, line, parsed, working
-from msgspec.structs import replace
-from nats.aio.client import Client
-from nats.js.errors import KeyWrongLastSequenceError
-
-from bridge.batches.keeper import Caretaker
-from bridge.client import batches, lines
-from bridge.client.gate import Gate
-from schemas import streams
-from schemas.batches import KeptBatch, LineResponse
-from schemas.codec import decode, encode
-from schemas.completion import ChatCompletion, Choice, ReplyMessage, Usage
-from schemas.errors import Unavailable
-from worker.transport.ledger import Ledger
-from worker.transport.mover import Mover
-from worker.transport.outcomes import Outcomes
+from batching import CHAT, Api, answer_one, jsonl, let_expire, line, parsed, working
 
 if TYPE_CHECKING:
-    from conftest import Start, Work
-    from launching import Launch
+    from conftest import Work
 
 
 async def test_each_line_is_answered_once_in_order(work: Work, http: aiohttp.ClientSession) -> None:
@@ -143,7 +124,7 @@ async def test_a_cancelled_batch_has_what_was_done(work: Work, http: aiohttp.Cli
     api = Api(http)
     batch = await api.begin((await api.upload(jsonl(*(line(f"c{n}") for n in range(5)))))["id"])
     await api.until(batch["id"], "in_progress")
-    await answer_one(work)
+    await answer_one(work.worker)
     async with asyncio.timeout(10):
         while (await api.batch(batch["id"]))["request_counts"]["completed"] == 0:
             await asyncio.sleep(0.1)
@@ -169,8 +150,8 @@ async def test_what_is_not_done_in_time_expires(work: Work, http: aiohttp.Client
     api = Api(http)
     batch = await api.begin((await api.upload(jsonl(*(line(f"c{n}") for n in range(3)))))["id"])
     await api.until(batch["id"], "in_progress")
-    await answer_one(work)
-    await let_expire(work, batch["id"])
+    await answer_one(work.worker)
+    await let_expire(work.operator, batch["id"])
     done = await api.until(batch["id"])
     assert (done["status"], done["request_counts"]) == ("expired", {"total": 3, "completed": 1, "failed": 0})
     assert done["expired_at"] >= done["created_at"]
@@ -180,133 +161,3 @@ async def test_what_is_not_done_in_time_expires(work: Work, http: aiohttp.Client
         ("c1", "batch_expired"),
         ("c2", "batch_expired"),
     ]
-
-
-async def test_a_line_that_kills_its_workers_is_a_failed_line(
-    http: aiohttp.ClientSession, work: Work
-) -> None:
-    api = Api(http)
-    batch = await api.begin((await api.upload(jsonl(line("a"))))["id"])
-    await api.until(batch["id"], "in_progress")
-    js = work.worker.jetstream()
-    pull = await js.pull_subscribe_bind("batch-lines", "BATCH_LINES")
-    for _ in range(streams.MAX_DELIVER):
-        (msg,) = await pull.fetch(1, timeout=5)
-        await msg.nak()
-    with pytest.raises(TimeoutError):
-        await pull.fetch(1, timeout=0.2)  # the server tells of the last delivery at the next pull
-    mover = Mover(js, {"BATCH_LINES": Outcomes(js), "ARTICLES": Ledger(js, "w")})
-    await mover.start()
-    done = await api.until(batch["id"])
-    await mover.stop()
-    assert (done["status"], done["request_counts"]) == (
-        "completed",
-        {"total": 1, "completed": 0, "failed": 1},
-    )
-    [failed] = parsed(await api.content(done["error_file_id"]))
-    assert (failed["response"]["status_code"], failed["error"]) == (500, None)
-    assert failed["response"]["body"]["error"]["code"] == "max_deliveries"
-
-
-async def test_a_bridge_that_is_killed_leaves_its_batch_to_another(
-    work: Work, start: Start, launch: Launch, nats_server: str
-) -> None:
-    """Half of the lines are there when it dies; nothing is done twice, and any bridge gives the same answers."""
-    names = [f"c{number}" for number in range(40)]
-    bridge = await launch(nats_server)
-    url = (await bridge.logged("listening"))["url"]
-    await bridge.logged("nats_connected")
-    async with aiohttp.ClientSession(url) as doomed:
-        api = Api(doomed)
-        batch = await api.begin((await api.upload(jsonl(*map(line, names))))["id"])
-        await api.until(batch["id"], "in_progress")
-    for _ in range(20):
-        await answer_one(work)
-    bridge.process.kill()
-    await bridge.process.wait()
-    api = Api(await start())
-    async with working(work.worker):
-        done = await api.until(batch["id"])
-    assert done["request_counts"] == {"total": 40, "completed": 40, "failed": 0}
-    output = parsed(await api.content(done["output_file_id"]))
-    assert [one["custom_id"] for one in output] == names
-    said = [one["response"]["body"]["choices"][0]["message"]["content"] for one in output]
-    assert said == ["by hand"] * 20 + ["Quite so."] * 20
-
-
-async def test_lines_that_are_sent_again_are_not_done_again(work: Work) -> None:
-    """A keeper died before it had noted how far it was: its follower begins there anew."""
-    name = f"batch_{'1' * 32}"
-    bridge = await as_bridge(work)
-    gate = Gate(print)
-    sent = [lines.Outgoing(number, jsonl(line("x")["body"])) for number in (1, 2)]
-    await lines.send(bridge, name, "chat", sent, gate)
-    await answer_one(work)
-    await lines.send(bridge, name, "chat", sent, gate)
-    state = (await work.operator.jetstream().stream_info("BATCH_LINES")).state
-    assert state.messages == 2
-    async with working(work.worker), asyncio.timeout(10):
-        while (await work.operator.jetstream().stream_info("BATCH_LINES")).state.messages:
-            await asyncio.sleep(0.05)
-    found = await lines.results(bridge, name, [1, 2, 3])
-    said = {number: decode(LineResponse[ChatCompletion], text).body for number, text in found.items()}
-    assert {number: one.choices[0].message.content for number, one in said.items()} == {
-        1: "by hand",
-        2: "Quite so.",
-    }
-    await bridge.close()
-
-
-async def answer_one(work: Work) -> None:
-    """As a worker does."""
-    js = work.worker.jetstream()
-    pull = await js.pull_subscribe_bind("batch-lines", "BATCH_LINES")
-    (msg,) = await pull.fetch(1, timeout=5)
-    message = ReplyMessage("by hand")
-    told = ChatCompletion("chatcmpl-1", 1, "quick", [Choice(0, message, "stop")], Usage(1, 1, 2))
-    outcomes = Outcomes(js)
-    await outcomes.answer(msg, "r", told)
-    await outcomes.settle(msg)
-    await pull.unsubscribe()
-
-
-async def let_expire(work: Work, batch_id: str) -> None:
-    bucket = await work.operator.jetstream().key_value("llm_batches")
-    while True:
-        entry = await bucket.get(batch_id)
-        kept = decode(KeptBatch, entry.value or b"")
-        old = replace(kept, batch=replace(kept.batch, expires_at=kept.batch.created_at))
-        with contextlib.suppress(KeyWrongLastSequenceError):
-            await bucket.update(batch_id, encode(old), entry.revision)
-            return
-
-
-async def test_a_keeper_that_wakes_too_late_writes_no_files(work: Work, http: aiohttp.ClientSession) -> None:
-    """Another one has ended the batch and removed its results: what the sleeper finds now is not what there was."""
-    api = Api(http)
-    batch = await api.begin((await api.upload(jsonl(line("a"), line("b"))))["id"])
-    await api.until(batch["id"], "in_progress")
-    await answer_one(work)
-    await let_expire(work, batch["id"])
-    done = await api.until(batch["id"])
-    files_before = (await api.content(done["output_file_id"]), await api.content(done["error_file_id"]))
-    bridge = await as_bridge(work)
-    kept = await batches.get(bridge, batch["id"])
-    with pytest.raises(Unavailable):
-        await Caretaker(bridge, batch["id"])._finish(
-            replace(kept, batch=replace(kept.batch, status="finalizing"))
-        )
-    assert files_before == (
-        await api.content(done["output_file_id"]),
-        await api.content(done["error_file_id"]),
-    )
-    await bridge.close()
-
-
-async def as_bridge(work: Work) -> Client:
-    return await nats.connect(
-        work.operator.connected_url.netloc,
-        user="bridge",
-        password="bridge-secret",
-        inbox_prefix=b"_INBOX.bridge",
-    )
