@@ -20,7 +20,6 @@ from bridge.bench.report import Report
 from bridge.bench.say import Say
 from bridge.client import Client
 from schemas.articles import Article
-from schemas.codec import encode
 from schemas.errors import EngineFailed, LlmError
 
 _LOOK_EVERY = 5.0
@@ -158,8 +157,7 @@ class _Load:
         return 1
 
     async def _chat_left(self) -> int:
-        body = encode(self._body(stream=True))
-        async with self._session.post("/v1/chat/completions", data=body) as response:
+        async with self._session.post("/v1/chat/completions", json=self._body(stream=True)) as response:
             await response.content.readline()
             response.close()
         return 1
@@ -172,8 +170,7 @@ class _Load:
         return 1
 
     async def _answer(self, method: str, path: str, body: object = None) -> Any:
-        data = None if body is None else encode(body)
-        async with self._session.request(method, path, data=data) as response:
+        async with self._session.request(method, path, json=body) as response:
             if response.status >= 400:
                 raise EngineFailed(f"{path} answers {response.status}: {await response.text()}")
             return await response.json()

@@ -11,6 +11,8 @@ from typing import Any
 from bridge.up.child import Child, Program, how
 from bridge.up.guard import Guard, kill_group
 from schemas.errors import Unavailable
+from schemas.runtime.loop import BAD_SETTINGS
+from schemas.runtime.settings import BadSettings
 
 Say = Callable[[str], None]
 # A guard that dies again and again must not keep `up` busy.
@@ -59,7 +61,9 @@ class House:
         self._steady = True
 
     async def foreground(self, command: list[str], env: Mapping[str, str], what: str) -> None:
-        """A program that shows a person its progress on our own stderr. Raises Unavailable when it fails."""
+        """A program that shows a person its progress on our own stderr. Raises BadSettings or Unavailable when it
+        fails.
+        """
         process = await asyncio.create_subprocess_exec(
             *command,
             env=dict(env),
@@ -73,6 +77,8 @@ class House:
         finally:
             kill_group(process.pid)
             self._guard.forget(process.pid)
+        if code == BAD_SETTINGS:
+            raise BadSettings("The worker refuses its settings: the line above says which.")
         if code:
             raise Unavailable(f"{what} ({how(code)}).")
 

@@ -99,6 +99,14 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
         yield place
 
 
+async def test_a_worker_that_finds_no_room_for_its_streams_says_so(tmp_path: Path) -> None:
+    with disks.small(tmp_path / "disk") as place:
+        async with opened(tmp_path, store=place) as house:
+            disks.fill(place)
+            worker = await house.worker(ready=False)
+            await worker.said("NATS has no room for its streams")
+
+
 async def test_a_full_disk_is_said_and_over_when_the_server_starts_again_with_room(
     tmp_path: Path, disk: Path
 ) -> None:

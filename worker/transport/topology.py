@@ -11,23 +11,35 @@ from nats.js.api import ConsumerConfig, KeyValueConfig, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
 from schemas import __version__, streams
-from schemas.errors import Conflict
+from schemas.errors import Conflict, Unavailable
 from schemas.runtime import log as logs
 
 log = logs.get("worker.topology")
 
-# The server's code for "insufficient storage resources available".
-_NO_ROOM = 10047
+# The server's codes for "insufficient storage resources available" and "error creating store for stream".
+_NO_ROOM, _NO_STORE = 10047, 10049
 _LEAST = 16 * 1024**2
 
 
 async def ensure(js: JetStreamContext, replicas: int = 1) -> None:
     """Bring the server's objects to the contract. Settings that the contract leaves open stay as they are.
-    Raises Conflict, before anything is changed, when a newer version has laid them out.
+    Raises Conflict, before anything is changed, when a newer version has laid them out, and Unavailable when the server
+    has no room for them.
 
     `replicas`: so many copies of each stream at least. Who has more keeps them: another worker may ask for fewer.
     """
     await _refuse_newer(js)
+    try:
+        await _ensure(js, replicas)
+    except APIError as error:
+        if error.err_code not in (_NO_ROOM, _NO_STORE):
+            raise
+        raise Unavailable(
+            f"NATS has no room for its streams ({error.description}): make some on its disk."
+        ) from None
+
+
+async def _ensure(js: JetStreamContext, replicas: int) -> None:
     for stream in streams.STREAMS:
         await _stream(js, stream, replicas)
     await _limit(js, streams.ARTICLES.name, streams.ARTICLES_BYTES)

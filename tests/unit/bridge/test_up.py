@@ -203,6 +203,15 @@ async def test_the_house_ends_in_reverse_on_a_signal(tmp_path: Path, guard: Guar
     assert await herald.words(3) == ["third", "second", "first"]
 
 
+async def test_wrong_settings_are_final_in_the_foreground_too(guard: Guard) -> None:
+    async def course(house: House) -> int:
+        await house.foreground([sys.executable, "-c", "raise SystemExit(2)"], {}, "It could not be had")
+        return 0
+
+    with pytest.raises(BadSettings, match="the line above"):
+        await House(guard, lambda text: None).live(course)
+
+
 async def test_a_child_that_cannot_run_ends_the_house(tmp_path: Path, guard: Guard, herald: Herald) -> None:
     async def course(house: House) -> int:
         house.start(Program("good", [sys.executable, "-c", STAY], os.environ, tmp_path / "good"))
