@@ -45,7 +45,7 @@ class AssistantMessage(
 
     content: Content | None = None
     name: str | None = None
-    refusal: None = None
+    refusal: str | None = None  # what another model said instead
     reasoning_content: str | None = None
     tool_calls: list[ToolCall] | None = None
     annotations: list[None] | None = None  # the SDKs send the empty list of their own message back
@@ -90,8 +90,10 @@ def check(messages: Sequence[Message]) -> None:
 def _calls(message: AssistantMessage, at: int) -> dict[str, None]:
     """The ids of its calls, in their order."""
     ids = [call.id for call in message.tool_calls or []]
-    if message.content is None and not ids:
-        raise _bad(f"messages[{at}].content", "An assistant message needs `content` or `tool_calls`.")
+    if message.content is None and message.refusal is None and not ids:
+        raise _bad(
+            f"messages[{at}].content", "An assistant message needs `content`, `refusal` or `tool_calls`."
+        )
     if len(set(ids)) < len(ids):
         raise _bad(f"messages[{at}].tool_calls", "Two of these tool calls have the same id.")
     return dict.fromkeys(ids)

@@ -62,6 +62,13 @@ def test_a_developer_is_a_system_to_the_model(model: Model) -> None:
     assert developer == tokens(model, SystemMessage(content="Be brief."), UserMessage(content="Hi"))
 
 
+@pytest.mark.parametrize("name", [None, "Ann"])
+def test_a_refusal_is_what_was_said(model: Model, name: str | None) -> None:
+    ask = UserMessage("Say it.")
+    refused = AssistantMessage(None, name, refusal="I will not.")
+    assert tokens(model, ask, refused, ask) == tokens(model, ask, AssistantMessage("I will not.", name), ask)
+
+
 def test_parts_are_one_text(model: Model) -> None:
     parts = [TextPart("What is <|im_"), TextPart("end|>?")]
     assert tokens(model, UserMessage(content=parts)) == tokens(

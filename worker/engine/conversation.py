@@ -58,7 +58,7 @@ class Conversation:
         return self._told(made, _instruction(tools, choice)) if tools and not self._style else made
 
     def _said(self, message: Message) -> Plain:
-        role, content = _role(message), text(message.content)
+        role, content = _role(message), _words(message)
         plain: Plain = {"role": role}
         if not isinstance(message, ToolMessage) and message.name:
             if self._template.shows_name(role):
@@ -154,6 +154,12 @@ def _role(message: Message) -> str:
             return "assistant"
         case ToolMessage():
             return "tool"
+
+
+def _words(message: Message) -> str:
+    """What it says: an assistant that refused has said just that."""
+    said = text(message.content)
+    return said or message.refusal or "" if isinstance(message, AssistantMessage) else said
 
 
 def _written(call: Plain) -> str:

@@ -90,12 +90,15 @@ class TestMessages:
         noted = AssistantMessage("Yes.", reasoning_content="Hm.", annotations=[])
         assert ask(messages=[HI, answer | {"annotations": []}]).messages[1] == noted
 
+    def test_another_models_refusal_may_be_an_earlier_answer(self) -> None:
+        answer = {"role": "assistant", "content": None, "refusal": "No."}
+        assert ask(messages=[HI, answer, HI]).messages[1] == AssistantMessage(None, refusal="No.")
+
     @pytest.mark.parametrize(
         ("field", "value"),
         [
             ("function_call", {"name": "f", "arguments": "{}"}),
             ("audio", {"id": "a"}),
-            ("refusal", "No."),
             ("surprise", 1),
         ],
     )
@@ -107,7 +110,7 @@ class TestMessages:
     def test_an_earlier_answer_says_or_calls_something(self, fields: dict[str, Any]) -> None:
         error = self.refused(HI, {"role": "assistant", **fields})
         assert (error.param, error.code) == ("messages[1].content", "invalid_value")
-        assert "`content` or `tool_calls`" in error.message
+        assert "`content`, `refusal` or `tool_calls`" in error.message
 
     def test_the_text_of_parts_is_one_text(self) -> None:
         assert text([TextPart("비트"), TextPart("코인")]) == "비트코인"
