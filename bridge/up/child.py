@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from bridge.up.guard import Guard, kill_group
+from bridge.up.start import start
 from schemas.errors import Conflict, Unavailable
 from schemas.runtime.loop import BAD_SETTINGS, CANNOT_RUN
 from schemas.runtime.settings import BadSettings
@@ -84,9 +85,9 @@ class Child:
     async def _once(self) -> int:
         self._idle.clear()
         try:
-            process = await self._start()
+            with self.program.log.open("ab") as log:
+                process = await start(self._guard, self.program.command, self.program.env, log, log)
             self.pid = process.pid
-            self._guard.watch(process.pid)
             try:
                 if self._stopping.is_set():  # stop() came while it was starting, and saw nobody
                     process.terminate()
@@ -98,18 +99,6 @@ class Child:
                 self._guard.forget(process.pid)
         finally:
             self._idle.set()
-
-    async def _start(self) -> asyncio.subprocess.Process:
-        with self.program.log.open("ab") as log:
-            return await asyncio.create_subprocess_exec(
-                *self.program.command,
-                env=dict(self.program.env),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C on the terminal reaches `up` alone, which then stops the rest in order.
-                start_new_session=True,
-            )
 
     async def _mourn(self, code: int) -> None:
         if code == BAD_SETTINGS:

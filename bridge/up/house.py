@@ -10,6 +10,7 @@ from typing import Any
 
 from bridge.up.child import Child, Program, how
 from bridge.up.guard import Guard, kill_group
+from bridge.up.start import start
 from schemas.errors import Unavailable
 from schemas.runtime.loop import BAD_SETTINGS
 from schemas.runtime.settings import BadSettings
@@ -64,14 +65,7 @@ class House:
         """A program that shows a person its progress on our own stderr. Raises BadSettings or Unavailable when it
         fails.
         """
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env=dict(env),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self._guard.watch(process.pid)
+        process = await start(self._guard, command, env, asyncio.subprocess.DEVNULL, None)
         try:
             code = await process.wait()
         finally:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,12 +13,11 @@ from pathlib import Path
 import pytest
 
 from bridge.up import child as children
-from bridge.up import folder as folders
-from bridge.up import ports
-from bridge.up.child import Child, Program, last_line
-from bridge.up.folder import Folder, Running
+from bridge.up.child import Child, Program
+from bridge.up.folder import Folder
 from bridge.up.guard import Guard
 from bridge.up.house import House
+from bridge.up.start import GATE
 from schemas.errors import Conflict, Unavailable
 from schemas.runtime.settings import BadSettings
 
@@ -264,78 +261,30 @@ async def course(house):
         house.start(Program(name, [sys.executable, "-c", sys.argv[2]], os.environ, Path(sys.argv[1]) / name))
     await asyncio.Event().wait()
 
-class Telling(Guard):
-    def watch(self, pid):
-        super().watch(pid)
-        print(pid, flush=True)
-
 async def main():
     folder = Folder(Path(sys.argv[1]) / "data")
-    await House(Telling(folder.lock), print).live(course)
+    await House(Guard(folder.lock), print).live(course)
 
 asyncio.run(main())
 """
 
 
-async def test_no_orphan_survives_a_killed_up(tmp_path: Path, herald: Herald) -> None:
-    up = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path), STUBBORN], stdout=subprocess.PIPE, text=True
+def test_a_child_whose_up_dies_before_its_guard_knows_of_it_does_nothing() -> None:
+    done = subprocess.run(
+        [*GATE, sys.executable, "-c", "print('begun')"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=False,
     )
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
+async def test_no_orphan_survives_a_killed_up(tmp_path: Path, herald: Herald) -> None:
+    up = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), STUBBORN])
     pids = [int(word) for word in await herald.words(2)]
     assert all(map(alive, pids))
-    assert up.stdout is not None
-    # On a busy machine a child may run before its guard has heard of it: that moment is not what is tried here.
-    assert {int(up.stdout.readline()) for _ in pids} == set(pids)
     up.kill()
-    up.communicate()
+    up.wait()
     # The lock is free only when they are gone: a new `up` never meets the old one's server.
     Folder(tmp_path / "data").close()
     await herald.all_dead()
-
-
-def test_a_folder_has_one_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = Folder(tmp_path / "d")
-    first.announce(Running(os.getpid(), "nats://x", "http://x"))
-    with pytest.raises(Unavailable, match=rf"pid {os.getpid()}.*--data-dir"):
-        Folder(tmp_path / "d")
-    assert folders.running(tmp_path / "d") == Running(os.getpid(), "nats://x", "http://x")
-    first.close()
-    assert folders.running(tmp_path / "d") is None
-    Folder(tmp_path / "d").close()
-
-
-def test_the_note_of_a_dead_up_does_not_count(tmp_path: Path) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    (tmp_path / "up.json").write_text(f'{{"pid":{gone.pid},"nats_url":"a","bridge_url":"b"}}')
-    assert folders.running(tmp_path) is None
-
-
-def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(Unavailable, match="choose another with --data-dir"):
-        Folder(tmp_path / "file")
-
-
-def test_a_taken_port_is_told_and_free_ones_differ() -> None:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(Unavailable, match=rf"Port {port} .* --port"):
-            ports.choose(("127.0.0.1", port, "--port"))
-    one, two = ports.choose(("127.0.0.1", 0, "a"), ("127.0.0.1", 0, "b"))
-    assert one != two
-    assert ports.choose(("127.0.0.1", one, "a")) == [one]
-    with pytest.raises(Unavailable):
-        ports.choose(("127.0.0.1", one, "a"), ("127.0.0.1", one, "b"))
-
-
-def test_the_last_line_is_found_in_any_log(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    for text, line in [
-        ("", "it said nothing"),
-        ("a\nb\n\n", "b"),
-        ('a\n{"event": "stopped", "reason": "no port"}\n', "no port"),
-        ('{"event": "stopped"}', "stopped"),
-    ]:
-        log.write_text(text)
-        assert last_line(log) == line
