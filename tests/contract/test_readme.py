@@ -86,3 +86,13 @@ def test_ci_runs_the_commands_that_it_prints() -> None:
 
 def test_nothing_is_left_to_fill_in() -> None:
     assert "@@" not in README
+
+
+def test_it_answers_in_this_order() -> None:
+    """What it is stands on top of all."""
+    order = ["Why", "Two commands", "Use it", "Run the parts apart", "Settings", "Open it to others", "Security"]
+    order += ["Numbers", "When something is wrong", "How it is built", "Changes", "Licence"]
+    assert re.findall("^## (.*)$", README, re.MULTILINE) == order
+    ways = ["### As a publisher", "### As a chat caller", "### As an OpenAI client", "### As an operator"]
+    assert [line for line in README.splitlines() if line in ways] == ways
+    assert README.count("```mermaid") == 1

@@ -1,4 +1,4 @@
-"""The real `nats` CLI, and the README's blocks of its commands run as they stand there, on a terminal."""
+"""The real `nats` CLI, and the README's commands run as they stand there, on a terminal."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ import subprocess
 import termios
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from tests.needed import unavailable
 
-README = Path(__file__).parents[2] / "README.md"
 PACKAGE = "github.com/nats-io/natscli/nats@v0.5.1"
 _MARK = "@@ command"
-_ID = re.compile(r"\b[A-Za-z0-9]{22}\b")
+_ID = re.compile(r"\b(?:[A-Za-z0-9]{22}|[0-9a-f]{32})\b")
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = re.compile(r"\d[\d.,:]*(?:(?:[mµn]?s|m|h)\b| ?[KMG]?i?B\b)?")
 
 
@@ -30,25 +29,6 @@ def find() -> str:
     if found is None:
         unavailable(f"the `nats` CLI is needed: go install {PACKAGE}")
     return found
-
-
-class Shown(NamedTuple):
-    """A command of a block, and the lines that it is said to print."""
-
-    command: str
-    lines: list[str]
-
-
-def block(heading: str) -> list[Shown]:
-    """The first block of commands below this heading of the README."""
-    text = README.read_text("utf-8").partition(f"{heading}\n")[2].partition("```console\n")[2]
-    shown: list[Shown] = []
-    for line in text.partition("\n```")[0].splitlines():
-        if line.startswith("$ "):
-            shown.append(Shown(line[2:], []))
-        else:
-            shown[-1].lines.append(line)
-    return shown
 
 
 def run(commands: list[str], env: Mapping[str, str], folder: Path) -> list[str]:
@@ -91,4 +71,4 @@ def _fits(line: str, found: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[ \t]+", " ", _NUMBER.sub("N", _ID.sub("ID", text)))
+    return re.sub(r"[ \t]+", " ", _NUMBER.sub("N", _ID.sub("ID", _STYLE.sub("", text))))

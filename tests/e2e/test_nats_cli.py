@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import readme
 from tests.e2e import natscli
 from tests.e2e.conftest import House, environment
 
@@ -32,7 +33,7 @@ def nats(house: House, user: str, *arguments: str) -> subprocess.CompletedProces
 
 
 def test_the_readmes_commands_print_what_it_says(house: House, tmp_path: Path) -> None:
-    shown = natscli.block("#### With the `nats` CLI")
+    shown = readme.shown("#### With the `nats` CLI")
     assert shown[0].command.startswith("export NATS_CONTEXT=") and len(shown) > 15
     env = environment(house.data_dir) | {
         "NATS_CONTEXT": str(house.data_dir / "contexts" / "operator.json"),

@@ -8,9 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e import natscli
+from tests import readme
 from tests.e2e.conftest import House
-from tests.e2e.test_articles import outcome
 from tests.needed import unavailable
 
 PACKAGE = "@nats-io/transport-node@3"
@@ -18,8 +17,7 @@ PACKAGE = "@nats-io/transport-node@3"
 
 def block(language: str, house: House) -> str:
     """The first of this language in the section for publishers, with the house's address and password."""
-    section = natscli.README.read_text("utf-8").partition("### As a publisher\n")[2]
-    text = section.partition(f"```{language}\n")[2].partition("\n```")[0]
+    text = readme.block("### As a publisher", language)
     assert text.count("nats://127.0.0.1:4222") == 1
     text = text.replace("nats://127.0.0.1:4222", house.running["nats_url"])
     return text.replace('"..."', json.dumps(house.password("publisher")))
@@ -52,17 +50,3 @@ def test_node(house: House, tmp_path: Path) -> None:
     run([npm, "install", *options, PACKAGE], tmp_path)
     (tmp_path / "publish.mjs").write_text(block("javascript", house))
     assert json.loads(run([node, "publish.mjs"], tmp_path).splitlines()[-1])["id"] == "a2"
-
-
-async def test_curl(house: House, tmp_path: Path) -> None:
-    send, _, look, _ = natscli.block("### With curl alone")
-
-    def curl(one: natscli.Shown) -> list[str]:
-        command = one.command.replace("http://127.0.0.1:8787", house.bridge_url).replace("a1", "a3")
-        return natscli.missing(one.lines, run(["bash", "-c", command], tmp_path).replace("a3", "a1"))
-
-    assert curl(send) == []
-    nc = await house.connect("publisher")
-    await outcome(nc, "a3")
-    await nc.close()
-    assert curl(look) == []

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from bridge.up.programs import find_conf
-
-_README = Path(__file__).parents[3] / "README.md"
-_BLOCK = re.compile(r"^```\w+\n(# (\S+): .*?)^```$", re.MULTILINE | re.DOTALL)
+from tests import readme
 
 
 def block(name: str) -> str:
     """The one whose first line names this file."""
-    blocks = {found: text for text, found in _BLOCK.findall(_README.read_text("utf-8"))}
-    return blocks[name]
+    return next(one.text for one in readme.blocks() if one.text.startswith(f"# {name}: "))
 
 
 def lay_out(folder: Path, name: str, **changes: str) -> Path:

@@ -16,12 +16,12 @@ import aiohttp
 import nats
 import pytest
 
+from tests import readme
 from tests.broker.cli import nas
 from tests.broker.cli.nas import Container, Image
 from tests.needed import unavailable
 from worker.transport import topology
 
-README = (nas.ROOT / "README.md").read_text("utf-8")
 LOADER = "github.com/compose-spec/compose-go/v2/cmd@v2.16.2"
 
 
@@ -32,10 +32,14 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     return image
 
 
+def commands() -> list[str]:
+    return [one.command for one in readme.shown("### In containers")]
+
+
 @pytest.fixture
 def passwords(tmp_path: Path) -> dict[str, str]:
-    """As the README makes them."""
-    [command] = re.findall(r"^\$ (.*> \.env.*)$", README, re.MULTILINE)
+    """As the readme.TEXT makes them."""
+    command = commands()[0]
     subprocess.run(["sh", "-ec", command], cwd=tmp_path, check=True)
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
     return dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
@@ -92,7 +96,7 @@ def test_without_passwords_nothing_starts(passwords: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("name", sorted(nas.variables()))
 def test_every_variable_is_explained(name: str) -> None:
-    assert f"`{name}`" in README
+    assert f"`{name}`" in readme.TEXT
 
 
 @contextlib.asynccontextmanager
@@ -148,7 +152,7 @@ async def test_an_article_goes_onto_the_queue(
     refused = await asyncio.create_subprocess_exec(*bridge.command(), env=bridge.env, stderr=-1)
     _, said = await refused.communicate()
     assert refused.returncode == 2 and b"there is no API key" in said
-    [keys] = re.findall(r"^\$ docker compose run --rm bridge (keys new .*)$", README, re.MULTILINE)
+    keys = commands()[3].removeprefix("docker compose run --rm bridge ")
     made = await asyncio.create_subprocess_exec(*bridge.command(*keys.split()), env=bridge.env, stdout=-1)
     key = (await made.communicate())[0].decode().strip()
     async with contextlib.AsyncExitStack() as running:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.client import Client
+from tests import readme
 from tests.broker.cli.test_commands import Command, command
 
 if TYPE_CHECKING:
     from conftest import Mover, Server
 
 __all__ = ["command"]
-
-README = Path(__file__).parents[3] / "README.md"
 
 GOOD = '{"id":"a","title":"t","body":"b"}\n{"id":"b","title":"t","body":"b"}\n'
 
@@ -49,7 +48,7 @@ async def test_files_end_in_done_and_failed(command: Command, moving: Mover, tmp
 
 
 async def test_the_readmes_crontab(server: Server, mover: Mover, tmp_path: Path) -> None:
-    lines = README.read_text("utf-8").partition("```crontab\n")[2].partition("```")[0].splitlines()
+    lines = readme.block("### As a publisher", "crontab").splitlines()
     variables = dict(line.split("=", 1) for line in lines[:-1])
     assert variables == {"NATS_URL": "nats://nas:4222", "NATS_USER": "publisher", "NATS_PASSWORD": "..."}
     assert lines[-1].startswith("*/30 * * * * nats-mlx ")
