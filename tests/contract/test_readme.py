@@ -90,9 +90,9 @@ def test_nothing_is_left_to_fill_in() -> None:
 
 def test_it_answers_in_this_order() -> None:
     """What it is stands on top of all."""
-    order = ["Why", "Two commands", "Use it", "Run the parts apart", "Settings", "Open it to others", "Security"]
-    order += ["Numbers", "When something is wrong", "How it is built", "Changes", "Licence"]
-    assert re.findall("^## (.*)$", README, re.MULTILINE) == order
+    order = "Why|Two commands|Use it|Run the parts apart|Settings|Open it to others|Security|Numbers"
+    order += "|When something is wrong|How it is built|Changes|Licence"
+    assert re.findall("^## (.*)$", README, re.MULTILINE) == order.split("|")
     ways = ["### As a publisher", "### As a chat caller", "### As an OpenAI client", "### As an operator"]
     assert [line for line in README.splitlines() if line in ways] == ways
     assert README.count("```mermaid") == 1
