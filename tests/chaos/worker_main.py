@@ -23,8 +23,10 @@ def shorten(ack_wait: float) -> None:
     streams.retry_delay = lambda attempts: delay(attempts) * scale
     for lane, consumer in streams.LANE_CONSUMERS.items():
         streams.LANE_CONSUMERS[lane] = msgspec.structs.replace(consumer, ack_wait=ack_wait)
+    streams.LINE_CONSUMER = msgspec.structs.replace(streams.LINE_CONSUMER, ack_wait=ack_wait)
     streams.MOVER = msgspec.structs.replace(streams.MOVER, ack_wait=ack_wait)
-    streams.CONSUMERS = (*streams.LANE_CONSUMERS.values(), streams.MOVER)
+    streams.WORK_CONSUMERS = (*streams.LANE_CONSUMERS.values(), streams.LINE_CONSUMER)
+    streams.CONSUMERS = (*streams.WORK_CONSUMERS, streams.KEEPER, streams.MOVER)
 
 
 def jump(clock: Path) -> None:
