@@ -29,6 +29,7 @@ class Line(NamedTuple):
 class Tally:
     """How far it is. `before`: so many of `done` were analysed before they were published this time."""
 
+    read: int = 0
     published: int = 0
     waited: int = 0
     bad: int = 0
@@ -116,6 +117,7 @@ class Publication:
         async with contextlib.aclosing(blocks):
             async for block in blocks:
                 self._newest = block[-1]
+                self.tally.read += len(block)
                 # What is decoded together is as wide as the longest of it: like goes with like.
                 left = deque(sorted(block, key=lambda line: len(line.text)))
                 try:

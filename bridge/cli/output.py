@@ -7,8 +7,10 @@ import time
 from types import TracebackType
 from typing import Self
 
+import rich.progress
 from rich.console import Console
-from rich.status import Status
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 from schemas.codec import encode
@@ -43,15 +45,16 @@ def json_line(value: object) -> None:
 
 
 class Progress:
-    """One line that changes on a terminal; elsewhere a line now and then."""
+    """A bar with a line that changes on a terminal; elsewhere a line now and then."""
 
     def __init__(self) -> None:
-        self._live = Status("", console=err) if err.is_terminal else None
+        self._live = _bar() if err.is_terminal else None
         self._next = time.monotonic() + _NEWS_EVERY
 
-    def show(self, text: str) -> None:
+    def show(self, text: str, done: int = 0, total: int | None = None) -> None:
+        """Without a total it only moves. The total may grow."""
         if self._live is not None:
-            self._live.update(Text(text))
+            self._live.update(self._live.task_ids[0], description=plain(text), completed=done, total=total)
         elif time.monotonic() >= self._next:
             self._next = time.monotonic() + _NEWS_EVERY
             note(text)
@@ -66,3 +69,12 @@ class Progress:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+
+
+def _bar() -> rich.progress.Progress:
+    """It leaves nothing behind: what stays is the summary."""
+    text = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True))
+    time_left = TimeRemainingColumn(compact=True)
+    bar = rich.progress.Progress(BarColumn(20), text, time_left, console=err, transient=True, expand=True)
+    bar.add_task("", total=None)
+    return bar

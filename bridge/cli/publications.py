@@ -25,11 +25,12 @@ def summary(tally: Tally, wait: bool, seconds: float) -> str:
 
 
 class Lines:
-    """For people: progress, and a line for each article that went wrong."""
+    """For people: progress, and a line for each article that went wrong. `wait`: to the outcomes."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, wait: bool) -> None:
         self.tally = Tally()
         self._progress = progress
+        self._wait = wait
 
     def bad(self, line: Line, error: LlmError) -> None:
         note(f"{line.where}: {error.message}")
@@ -56,10 +57,11 @@ class Lines:
 
     def _show(self) -> None:
         tally = self.tally
-        self._progress.show(
-            f"{tally.published} published, {tally.waited} waited already, {tally.done} analysed, "
-            f"{tally.dead} dead, {tally.open} open"
-        )
+        parts = [f"{tally.published} published"]
+        parts += [f"{tally.waited} waited already"] if tally.waited else []
+        parts += [f"{tally.done} analysed", f"{tally.dead} dead"] if self._wait else []
+        ended = tally.done + tally.dead if self._wait else tally.published + tally.waited
+        self._progress.show(", ".join(parts), tally.bad + tally.unsent + ended, tally.read)
 
 
 class Json:

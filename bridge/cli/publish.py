@@ -64,7 +64,7 @@ async def run(files: list[Path], target: Target, wait: bool, give_up: float | No
     started = time.monotonic()
     async with connected("publisher") as nc:
         with Progress() as progress:
-            report = Json() if as_json else Lines(progress)
+            report = Json() if as_json else Lines(progress, wait)
             publication = Publication(nc, target, report, give_up)
             report.tally = publication.tally
             work = publication.publish_and_wait if wait else publication.publish

@@ -133,7 +133,7 @@ class _Samples(Lines):
     """As for any publication, and keeps the analyses for the table."""
 
     def __init__(self, progress: Progress) -> None:
-        super().__init__(progress)
+        super().__init__(progress, wait=True)
         self.rows: list[Analysis] = []
 
     def outcome(self, outcome: Outcome) -> None:

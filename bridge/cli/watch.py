@@ -60,7 +60,7 @@ async def _file(nc: Client, spool: Spool, file: Path, how: _How) -> Tally:
         return Tally(bad=1)
     started = time.monotonic()
     with Progress() as progress:
-        report = Json() if how.as_json else Lines(progress)
+        report = Json() if how.as_json else Lines(progress, how.wait)
         told = _Told(report)
         publication = Publication(nc, how.target, told, how.give_up)
         report.tally = publication.tally

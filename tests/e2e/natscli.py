@@ -31,17 +31,17 @@ def find() -> str:
     return found
 
 
-def run(commands: list[str], env: Mapping[str, str], folder: Path) -> list[str]:
+def run(commands: list[str], env: Mapping[str, str], folder: Path, columns: int = 200) -> list[str]:
     """What each prints, typed one after another into a terminal's shell."""
     script = folder / "commands.sh"
     script.write_text("".join(f"echo '{_MARK}'\n{command}\n" for command in commands))
-    text = "".join(_on_terminal(["bash", str(script)], env, folder))
+    text = "".join(_on_terminal(["bash", str(script)], env, folder, columns))
     return text.replace("\r\n", "\n").split(f"{_MARK}\n")[1:]
 
 
-def _on_terminal(command: list[str], env: Mapping[str, str], folder: Path) -> Iterator[str]:
+def _on_terminal(command: list[str], env: Mapping[str, str], folder: Path, columns: int) -> Iterator[str]:
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 200, 200, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 200, columns, 0, 0))
     with (
         open(ours, "rb", buffering=0) as reading,
         subprocess.Popen(
