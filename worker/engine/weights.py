@@ -8,6 +8,7 @@ from typing import Any, cast
 import mlx.core as mx
 from mlx.utils import tree_flatten
 from mlx_lm.utils import load_adapters, load_model
+from tqdm import tqdm
 
 from worker.engine import kv
 from worker.engine.catalog import Entry
@@ -24,12 +25,19 @@ class Weights:
 
 def load(entry: Entry, trust_remote_code: bool) -> Weights:
     """Raises whatever the model's own files and code raise, and ValueError for one that cannot be batched."""
-    net, _ = cast(tuple[Any, Any], load_model(entry.folder, trust_remote_code=trust_remote_code))
+    net, _ = cast(tuple[Any, Any], load_model(entry.folder, lazy=True, trust_remote_code=trust_remote_code))
     if entry.adapter is not None:
         net = load_adapters(net, str(entry.adapter))
         net.eval()
-    mx.eval(net.parameters())
-    nbytes = sum(
-        array.nbytes for _, array in cast(list[tuple[str, mx.array]], tree_flatten(net.parameters()))
-    )
-    return Weights(net, kv.measure(net), nbytes)
+    arrays = cast(list[tuple[str, mx.array]], tree_flatten(net.parameters()))
+    return Weights(net, kv.measure(net), _read([array for _, array in arrays], entry.name))
+
+
+def _read(arrays: list[mx.array], name: str) -> int:
+    """From the disk into memory, with a bar where a person looks on. How many bytes they are."""
+    nbytes = sum(array.nbytes for array in arrays)
+    with tqdm(total=nbytes, desc=name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+        for array in arrays:
+            mx.eval(array)
+            bar.update(array.nbytes)
+    return nbytes
