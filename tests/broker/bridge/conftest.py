@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import aiohttp
 import nats
+import openai
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
@@ -31,7 +32,9 @@ from schemas import streams, subjects
 from schemas.codec import encode
 from schemas.presence import ModelCard, Presence
 from tests.broker.bridge.launching import launch
+from tests.broker.bridge.responding import Model
 from tests.broker.bridge.working import Work
+from worker.transport import topology
 
 __all__ = ["launch"]
 
@@ -216,3 +219,22 @@ async def work(nats_server: str) -> AsyncIterator[Work]:
     yield found
     for nc in users:
         await nc.close()
+
+
+@pytest_asyncio.fixture
+async def model(script: Script) -> Model:
+    """With the bucket that a worker makes."""
+    await topology.ensure(script.nc.jetstream())
+    return Model(script)
+
+
+@pytest_asyncio.fixture
+async def base_url(http: aiohttp.ClientSession) -> str:
+    async with http.get("/healthz") as got:
+        return str(got.url.with_path("/v1"))
+
+
+@pytest_asyncio.fixture
+async def sdk(base_url: str) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
+        yield client
