@@ -9,11 +9,9 @@ from typing import NoReturn
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bridge import keys
 from bridge.http import docs, errors, origins, page
 from bridge.http.context import CALL, GUARD, METERS
-from bridge.keys import Key, KeyFile, Scope
-from bridge.settings import Settings
+from bridge.keys import Scope
 from schemas.errors import Forbidden, Unauthorized
 
 _Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -28,30 +26,6 @@ OPEN |= {
     docs.FILE_PATH,
     *(f"{docs.PATH}/{name}" for name in docs.FILES),
 }
-
-
-class Guard:
-    """`strict`: also while there is no key at all."""
-
-    def __init__(self, file: KeyFile, strict: bool) -> None:
-        self._file = file
-        self._strict = strict
-
-    def required(self) -> bool:
-        """Once there was a key, for good: revoking the last one must not open the door."""
-        self._strict = self._strict or bool(self._file.all())
-        return self._strict
-
-    def find(self, token: str) -> Key:
-        found = self._file.find(token)
-        if found is None:
-            raise Unauthorized("This API key is not known here; it may have been revoked.")
-        return found
-
-
-def guard(settings: Settings) -> tuple[Guard, KeyFile]:
-    file = KeyFile(keys.path(settings))
-    return Guard(file, strict=not keys.is_loopback(settings.host)), file
 
 
 @web.middleware

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from bridge.client import Client
 from bridge.client.overview import Observer
+from bridge.http.guard import Guard
 from bridge.http.limits import Meter, Meters, Visit
 from bridge.keys import Key
 from bridge.settings import Settings
 from schemas import subjects
 from schemas.runtime import spans
 from schemas.runtime.spans import Span
-
-if TYPE_CHECKING:
-    from bridge.http.auth import Guard
 
 
 @dataclass
@@ -67,7 +64,7 @@ OBSERVER = web.AppKey("observer", Observer)
 ACTIVE = web.AppKey("active", set[str])  # ids of requests on their way
 STOPPING = web.AppKey("stopping", asyncio.Event)  # set at the end of the process
 METERS = web.AppKey("meters", Meters)
-GUARD: web.AppKey[Guard] = web.AppKey("guard")
+GUARD = web.AppKey("guard", Guard)
 CALL = web.RequestKey("call", Call)
 
 

@@ -28,6 +28,7 @@ from bridge.http import (
 )
 from bridge.http.context import ACTIVE, GUARD, METERS, NATS, OBSERVER, SETTINGS, STOPPING
 from bridge.http.errors import errors, say_when_closing
+from bridge.http.guard import guard
 from bridge.http.limits import Meters
 from bridge.http.observe import observe
 from bridge.http.origins import preflight
@@ -41,7 +42,7 @@ def build(settings: Settings, nc: Client) -> web.Application:
     app[SETTINGS] = settings
     app[NATS] = nc
     app[OBSERVER] = Observer(nc)
-    app[GUARD], keys = auth.guard(settings)
+    app[GUARD], keys = guard(settings)
     app[ACTIVE] = set()
     app[METERS] = Meters(keys.all)
     app[STOPPING] = asyncio.Event()
