@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from schemas.runtime.settings import ProcessSettings, from_json, section
+from schemas.runtime.settings import Default, ProcessSettings, from_json, section
 
 # A request and the headers beside it must pass the server's max_payload of 1 MB.
 _MAX_BODY = 1024 * 1024 - 8 * 1024
@@ -33,14 +33,25 @@ class Settings(ProcessSettings):
     table: ClassVar[str] = "bridge"
     model_config = section("bridge")
 
-    host: str = Field("127.0.0.1", min_length=1)
-    port: int = Field(8787, ge=0, le=65535)  # 0: any free one, which the log names
-    request_timeout: float = Field(600.0, gt=0)  # until the first reply
-    idle_timeout: float = Field(120.0, gt=0)  # between two messages of a stream
-    shutdown_timeout: float = Field(20.0, ge=0)  # half for running requests to finish, half for their end
-    max_body: int = Field(_MAX_BODY, ge=1, le=_MAX_BODY)
-    max_messages: int = Field(2048, ge=1)
-    # For a client to send its head, to send its body, and to read what waits for it.
-    client_timeout: float = Field(30.0, gt=0)
-    keys_file: Path | None = None  # else keys.json in the data folder
-    cors_origins: _Origins = Field(default_factory=list)
+    host: str = Field("127.0.0.1", min_length=1, description="where HTTP is served")
+    port: int = Field(8787, ge=0, le=65535, description="0 is any free one, which the log names")
+    request_timeout: float = Field(600.0, gt=0, description="seconds until the first reply")
+    idle_timeout: float = Field(120.0, gt=0, description="seconds between two messages of a stream")
+    shutdown_timeout: float = Field(
+        20.0, ge=0, description="seconds at the end: half for running requests to finish, half for their end"
+    )
+    max_body: Annotated[int, Default("1016 KiB")] = Field(
+        _MAX_BODY, ge=1, le=_MAX_BODY, description="bytes of a request; NATS takes 1 MiB with headers"
+    )
+    max_messages: int = Field(2048, ge=1, description="of a request")
+    client_timeout: float = Field(
+        30.0,
+        gt=0,
+        description="seconds for a client to send its head, to send its body, and to read what waits for it",
+    )
+    keys_file: Annotated[Path | None, Default("`keys.json` in the data folder")] = Field(
+        None, description="the API keys, see [Open it to others](#open-it-to-others)"
+    )
+    cors_origins: Annotated[_Origins, Default("none")] = Field(
+        default_factory=list, description='as JSON: `["https://example.org"]`'
+    )

@@ -12,7 +12,7 @@ import platformdirs
 from pydantic import BeforeValidator, ByteSize, Field, model_validator
 from pydantic_settings import NoDecode
 
-from schemas.runtime.settings import ProcessSettings, from_json, section
+from schemas.runtime.settings import Default, ProcessSettings, from_json, section
 from worker.wanted import ModelSettings, Name, Wanted, wanted
 
 
@@ -47,37 +47,89 @@ class Settings(ProcessSettings):
     table: ClassVar[str] = "worker"
     model_config = section("worker")
 
-    name: str = Field(default_factory=platform.node, min_length=1, max_length=64)
-    model: str = Field(default_factory=default_model, min_length=1)  # the default; may be one of `models`
-    preload: bool = True  # load the default model at start, not when it is first asked for
-    models: _Models = Field(default_factory=dict)  # further ones, by name
-    cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("nats-mlx"))
-    trust_remote_code: bool = False  # run Python files that come with a model
-    memory_limit: ByteSize | None = Field(None, gt=0)  # bytes of weights and KV state; see `memory`
-    kv_bytes: ByteSize = Field(ByteSize(2 * 1024**3), gt=0)  # of KV state that running requests may hold
-    idle_unload: float = Field(0.0, ge=0)  # an unused model's weights leave memory after this; 0: never
-    step_limit: float = Field(120.0, gt=0)  # a step that takes longer hangs: the process ends with code 70
-    slots: int = Field(16, ge=1, le=256)  # articles computed together
-    chat_slots: int = Field(4, ge=1, le=256)  # rows more, kept for chat
-    max_waiting: int = Field(256, ge=1)  # chats that may wait for a row before others are refused
-    bulk_share: float = Field(0.1, ge=0, le=0.9)  # of rows and prompt tokens, that chat leaves to articles
-    prefill_chunk: int = Field(
-        default_factory=default_chunk, ge=16
-    )  # of a prompt at a time: chat waits so long
-    live_chunk: int = Field(
-        default_factory=default_live_chunk, ge=16
-    )  # of articles' prompts, while there is chat
-    prefill_stretch: int = Field(256, ge=16)  # of articles' prompts between two decode steps
-    prefix_bytes: ByteSize = Field(ByteSize(512 * 1024**2), ge=0)  # of KV state kept for what prompts share
-    default_max_tokens: int = Field(1024, ge=1)  # of an answer whose request names no limit
-    wired_limit: bool = True  # let MLX raise the wired memory limit on macOS
-    keep_awake: bool = True  # on macOS, on power: no sleep while there is work
-    cache_chats: bool = False  # keep chats' repeatable answers in the bucket of results, as articles' are
-    keep_alive: float = Field(5.0, gt=0)  # between two chunks of a silent stream
-    abandon_grace: float = Field(5.0, ge=0)  # a vanished inbox is forgiven so long: a reconnect takes time
-    replicas: int = Field(1, ge=1, le=5)  # copies of each stream in a cluster; what has more keeps them
-    presence_interval: float = Field(5.0, gt=0)
-    shutdown_grace: float = Field(10.0, ge=0)  # running work gets so long to finish
+    name: Annotated[str, Default("the machine's")] = Field(
+        default_factory=platform.node,
+        min_length=1,
+        max_length=64,
+        description="in presence, letters and logs",
+    )
+    model: Annotated[str, Default("see [Two commands](#two-commands)")] = Field(
+        default_factory=default_model,
+        min_length=1,
+        description="the default model: a Hugging Face name, a folder, `starter`, or one of the models below",
+    )
+    preload: bool = Field(True, description="load it at start, not when it is first asked for")
+    models: Annotated[_Models, Default("none")] = Field(
+        default_factory=dict,
+        description="further models by name, as JSON; in the file tables `[worker.models.<name>]`, see below",
+    )
+    cache_dir: Annotated[Path, Default("the platform's")] = Field(
+        default_factory=lambda: platformdirs.user_cache_path("nats-mlx"), description="for the starter model"
+    )
+    trust_remote_code: bool = Field(False, description="run Python files that come with a model")
+    memory_limit: Annotated[ByteSize | None, Default("3/4 of the machine's RAM")] = Field(
+        None,
+        gt=0,
+        description="of weights and KV state; the least recently used model without work makes room (in a container "
+        "with less memory, set it)",
+    )
+    kv_bytes: ByteSize = Field(
+        ByteSize(2 * 1024**3),
+        gt=0,
+        description="of KV state that running requests may hold, at most half of the memory limit",
+    )
+    idle_unload: float = Field(
+        0.0, ge=0, description="seconds after which an unused model leaves memory; 0: never"
+    )
+    step_limit: float = Field(
+        120.0,
+        gt=0,
+        description="seconds: a step that takes longer hangs, and the process ends with code 70, to be started again",
+    )
+    slots: int = Field(16, ge=1, le=256, description="articles computed together: rows of the batch")
+    chat_slots: int = Field(4, ge=1, le=256, description="rows more, kept for chat")
+    max_waiting: int = Field(256, ge=1, description="chats that may wait before others get 429")
+    bulk_share: float = Field(
+        0.1,
+        ge=0,
+        le=0.9,
+        description="of rows and prompt tokens that articles have, however much chat there is; 0: chat may starve them",
+    )
+    prefill_chunk: Annotated[int, Default("64, on macOS 256")] = Field(
+        default_factory=default_chunk,
+        ge=16,
+        description="tokens of a prompt computed at a time: a chat that comes in waits so long",
+    )
+    live_chunk: Annotated[int, Default("32, on macOS 128")] = Field(
+        default_factory=default_live_chunk,
+        ge=16,
+        description="the same of articles' prompts while there is chat, and for 10 seconds after",
+    )
+    prefill_stretch: int = Field(
+        256,
+        ge=16,
+        description="tokens of articles' prompts between two decode steps, while no chat is decoded",
+    )
+    prefix_bytes: ByteSize = Field(
+        ByteSize(512 * 1024**2), ge=0, description="of KV state kept for what prompts begin with"
+    )
+    default_max_tokens: int = Field(1024, ge=1, description="of an answer whose request names no limit")
+    wired_limit: bool = Field(True, description="let MLX raise the wired memory limit on macOS")
+    keep_awake: bool = Field(True, description="on macOS, on power: no sleep while there is work")
+    cache_chats: bool = Field(
+        False, description="keep chats' repeatable answers in `llm_cache`, across restarts"
+    )
+    keep_alive: float = Field(5.0, gt=0, description="seconds between two chunks of a silent stream")
+    abandon_grace: float = Field(
+        5.0, ge=0, description="seconds until a vanished inbox ends its request: a reconnect takes time"
+    )
+    replicas: int = Field(
+        1, ge=1, le=5, description="copies of each stream in a cluster; a stream that has more keeps them"
+    )
+    presence_interval: float = Field(5.0, gt=0, description="seconds between two signs of life")
+    shutdown_grace: float = Field(
+        10.0, ge=0, description="seconds for running work at the end, which takes 4 more at most"
+    )
 
     @property
     def memory(self) -> int:

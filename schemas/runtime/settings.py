@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
 import platformdirs
@@ -29,6 +29,12 @@ class BadSettings(LlmError):
     """A setting that is unknown or has a bad value. The process ends with code 2."""
 
     default_code = "bad_settings"
+
+
+class Default(NamedTuple):
+    """What stands in a setting's place, in words: the machine decides."""
+
+    words: str
 
 
 def section(name: str) -> SettingsConfigDict:
@@ -57,23 +63,52 @@ class ProcessSettings(BaseSettings):
 
     table: ClassVar[str]
 
-    nats_url: str = Field("nats://127.0.0.1:4222", validation_alias="NATS_URL", min_length=1)
-    nats_user: str | None = Field(None, validation_alias="NATS_USER")
-    nats_password: SecretStr | None = Field(None, validation_alias="NATS_PASSWORD")
-    nats_ca: Path | None = Field(None, validation_alias="NATS_CA")  # PEM files, as the `nats` CLI has them
-    nats_cert: Path | None = Field(None, validation_alias="NATS_CERT")
-    nats_key: Path | None = Field(None, validation_alias="NATS_KEY")
-    data_dir: Path = Field(
-        default_factory=lambda: platformdirs.user_data_path("nats-mlx"), validation_alias="NATS_MLX_DATA_DIR"
+    nats_url: str = Field(
+        "nats://127.0.0.1:4222",
+        validation_alias="NATS_URL",
+        min_length=1,
+        description="where NATS is; of a cluster several, with commas; `tls://...` wants TLS",
+    )
+    nats_user: str | None = Field(
+        None, validation_alias="NATS_USER", description="as the `nats` CLI has it; set with its password"
+    )
+    nats_password: SecretStr | None = Field(
+        None, validation_alias="NATS_PASSWORD", description="of that user"
+    )
+    nats_ca: Path | None = Field(
+        None,
+        validation_alias="NATS_CA",
+        description="PEM file: who may vouch for the server, else the system's",
+    )
+    nats_cert: Path | None = Field(None, validation_alias="NATS_CERT", description="PEM file: who we are")
+    nats_key: Path | None = Field(None, validation_alias="NATS_KEY", description="PEM file: the key of that")
+    data_dir: Annotated[Path, Default("the platform's")] = Field(
+        default_factory=lambda: platformdirs.user_data_path("nats-mlx"),
+        validation_alias="NATS_MLX_DATA_DIR",
+        description="folder for passwords, queue, keys and logs",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", validation_alias="NATS_MLX_LOG_LEVEL"
+        "info", validation_alias="NATS_MLX_LOG_LEVEL", description="`debug`, `info`, `warning` or `error`"
     )
-    log_format: Literal["auto", "console", "json"] = Field("auto", validation_alias="NATS_MLX_LOG_FORMAT")
-    log_file: Path | None = Field(None, validation_alias="NATS_MLX_LOG_FILE")  # JSON lines, turned over
-    # Of all log files in that file's folder; a tenth of it is one file.
-    log_bytes: ByteSize = Field(ByteSize(200 * 1024**2), validation_alias="NATS_MLX_LOG_BYTES", ge=10_000)
-    log_days: float = Field(14.0, validation_alias="NATS_MLX_LOG_DAYS", gt=0)
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto",
+        validation_alias="NATS_MLX_LOG_FORMAT",
+        description="`console`, `json`, or `auto`: for people on a terminal, JSON lines elsewhere",
+    )
+    log_file: Annotated[Path | None, Default("none, in `up` `<data dir>/logs`")] = Field(
+        None,
+        validation_alias="NATS_MLX_LOG_FILE",
+        description="JSON lines into this file; a new one each day and at a tenth of the next setting",
+    )
+    log_bytes: ByteSize = Field(
+        ByteSize(200 * 1024**2),
+        validation_alias="NATS_MLX_LOG_BYTES",
+        ge=10_000,
+        description="of all log files in that folder together: the oldest go first",
+    )
+    log_days: float = Field(
+        14.0, validation_alias="NATS_MLX_LOG_DAYS", gt=0, description="for so long at most an old one is kept"
+    )
 
     @model_validator(mode="after")
     def _credentials_are_whole(self: S) -> S:

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bridge.settings import Settings as BridgeSettings
 from schemas.chat import REFUSED, ChatRequest
 from schemas.responses.request import REFUSED as REFUSED_OF_RESPONSES
 from schemas.responses.request import ResponseRequest
-from schemas.runtime.settings import ProcessSettings
 from schemas.text import TextRequest
+from tests import settings_table
 from tests.contract.test_schema_drift import ONLY_OFF, WITHOUT_EFFECT
-from worker.settings import Settings as WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -60,21 +58,10 @@ def test_every_field_of_a_completion_is_listed() -> None:
     assert verdicts("#### Completions", "### As an operator") == expected
 
 
-def variables() -> list[str]:
-    common = set(ProcessSettings.model_fields)
-    aliases = [str(field.validation_alias) for field in ProcessSettings.model_fields.values()]
-    own = [
-        f"NATS_MLX_{kind.table.upper()}_{name.upper()}"
-        for kind in (WorkerSettings, BridgeSettings)
-        for name in kind.model_fields
-        if name not in common
-    ]
-    return [*aliases, *own]
-
-
-@pytest.mark.parametrize("variable", variables())
-def test_every_setting_is_listed(variable: str) -> None:
-    assert f"`{variable}`" in README
+def test_the_table_of_settings_is_made_of_the_settings() -> None:
+    """`python -m tests.settings_table` writes it."""
+    assert f"{settings_table.HEADING}{settings_table.table()}\n" in README
+    assert all(meaning for _, _, meaning in settings_table.rows())
 
 
 def test_ci_runs_the_commands_that_it_prints() -> None:
