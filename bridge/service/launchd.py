@@ -50,10 +50,16 @@ class Launchd:
         return Path.home() / "Library" / "LaunchAgents" / f"{label(name)}.plist"
 
     def install(self, task: Task) -> None:
+        try:
+            text = plistlib.dumps(plist(task)).decode()
+        except ValueError:
+            raise Unavailable(
+                "A setting with a control character cannot be given to launchd; put it into the settings file."
+            ) from None
         task.log.parent.mkdir(parents=True, exist_ok=True)
         self._end(task.name)
         file = self.file(task.name)
-        manager.write(file, plistlib.dumps(plist(task)).decode())
+        manager.write(file, text)
         self._do("enable", self._target(task.name))  # somebody may have disabled it
         self._do("bootstrap", _domain(), str(file))
 

@@ -138,6 +138,11 @@ class TestLaunchd:
         assert not manager.uninstall("up")
         assert not (desk.home / "loaded").exists()
 
+    def test_what_no_plist_can_hold_is_refused(self, desk: Desk, manager: Launchd) -> None:
+        with pytest.raises(Unavailable, match="control character"):
+            manager.install(some(desk, PASSWORD="a\x01b"))
+        assert not manager.file("up").exists()
+
     def test_a_refusal_says_what_to_do(self, desk: Desk) -> None:
         desk.stand_in(
             "launchctl", "test $1 = print && exit 113; echo 'Bootstrap failed: 5: Input/output error'; exit 5"
