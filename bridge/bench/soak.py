@@ -18,7 +18,7 @@ from bridge.bench.house import House, Site
 from bridge.bench.processes import MB, NAMES
 from bridge.bench.report import Report
 from bridge.bench.say import Say
-from bridge.client import Client
+from bridge.client import Client, figures, presence
 from schemas.articles import Article
 from schemas.errors import EngineFailed, LlmError
 
@@ -39,11 +39,14 @@ class Wanted(NamedTuple):
 
 
 class Look(NamedTuple):
-    """`at` is in seconds from the start; bytes and descriptors by process."""
+    """`at` is in seconds from the start; bytes and descriptors by process. Of the worker's, `kept` bytes are the cache
+    of what prompts begin with.
+    """
 
     at: float
     sizes: dict[str, float]
     descriptors: dict[str, int]
+    kept: float
 
 
 async def measure(wanted: Wanted, site: Site, say: Say) -> Report:
@@ -58,7 +61,7 @@ async def _house(house: House, wanted: Wanted, say: Say) -> tuple[list[Look], _L
         load = _Load(nc, session, wanted.articles, say)
         working = [asyncio.create_task(load.go_on(kind)) for kind in load.kinds]
         try:
-            looks = await _looks(wanted.minutes * 60, load, say)
+            looks = await _looks(nc, wanted.minutes * 60, load, say)
         finally:
             for task in working:
                 task.cancel()
@@ -66,17 +69,22 @@ async def _house(house: House, wanted: Wanted, say: Say) -> tuple[list[Look], _L
     return looks, load
 
 
-async def _looks(seconds: float, load: _Load, say: Say) -> list[Look]:
+async def _looks(nc: Client, seconds: float, load: _Load, say: Say) -> list[Look]:
     found: list[Look] = []
     started = time.monotonic()
     while (at := time.monotonic() - started) < seconds:
         seen = await processes.look()
         open_ = {name: await processes.descriptors(one.pid) for name, one in seen.items()}
-        found.append(Look(at, {name: one.size for name, one in seen.items()}, open_))
+        found.append(Look(at, {name: one.size for name, one in seen.items()}, open_, await _kept(nc)))
         held = ", ".join(f"{name} {seen[name].size / MB:.0f} MB, {open_[name]} files" for name in NAMES)
         say.detail(f"{at / 60:.1f} of {seconds / 60:g} minutes: {load.done.total()} done; {held}")
         await asyncio.sleep(_LOOK_EVERY)
     return found
+
+
+async def _kept(nc: Client) -> float:
+    told = await figures.of(nc, [one.worker for one in await presence.workers(nc)])
+    return float(sum(one.prefix_bytes for one in told.values()))
 
 
 class _Load:
@@ -188,14 +196,16 @@ def report(wanted: Wanted, looks: Sequence[Look], done: Counter[str], failed: Co
     late = [look for look in looks if look.at >= end - quarter]
     if not early or not late:
         raise EngineFailed("It was too short: there is nothing to compare after the warm-up.")
-    series, figures = [], [Figure("requests that failed", failed.total(), [], at_most(0))]
+    series, found = [], [Figure("requests that failed", failed.total(), [], at_most(0))]
+    for part, looked in (("after the warm-up", early), ("at the end", late)):
+        series.append(Series(f"worker's kept prompts, {part}", "MB", [look.kept / MB for look in looked]))
     for name in NAMES:
         sizes = [statistics.median(look.sizes[name] for look in part) for part in (early, late)]
         open_ = [statistics.median(look.descriptors[name] for look in part) for part in (early, late)]
-        figures.append(
+        found.append(
             Figure(f"{name}'s memory, end ÷ after the warm-up", sizes[1] / sizes[0], [], at_most(1.02))
         )
-        figures.append(Figure(f"{name}'s descriptors, more at the end", open_[1] - open_[0], [], at_most(0)))
+        found.append(Figure(f"{name}'s descriptors, more at the end", open_[1] - open_[0], [], at_most(0)))
         for part, looked in (("after the warm-up", early), ("at the end", late)):
             series.append(Series(f"{name}, {part}", "MB", [look.sizes[name] / MB for look in looked]))
             series.append(
@@ -203,4 +213,4 @@ def report(wanted: Wanted, looks: Sequence[Look], done: Counter[str], failed: Co
             )
     notes = [", ".join(f"{count} {kind}" for kind, count in done.items())]
     settings = {"minutes": wanted.minutes, "warm_up": wanted.warm_up}
-    return Report("soak", settings, series, figures, notes)
+    return Report("soak", settings, series, found, notes)

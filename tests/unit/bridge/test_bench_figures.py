@@ -138,7 +138,9 @@ def test_a_listing_of_lsof_has_more_than_open_files() -> None:
 
 
 def _look(minute: float, worker: float, files: int = 9) -> soak.Look:
-    return soak.Look(minute * 60, {"worker": worker, "bridge": 50.0}, {"worker": files, "bridge": 7})
+    return soak.Look(
+        minute * 60, {"worker": worker, "bridge": 50.0}, {"worker": files, "bridge": 7}, 64.0 * processes.MB
+    )
 
 
 def test_a_soak_compares_what_comes_after_the_warm_up() -> None:
@@ -152,6 +154,8 @@ def test_a_soak_compares_what_comes_after_the_warm_up() -> None:
         "bridge's memory, end ÷ after the warm-up": (1.0, True),
         "bridge's descriptors, more at the end": (0, True),
     }
+    kept = [one.values for one in found.series if one.name.startswith("worker's kept prompts")]
+    assert kept == [[64.0], [64.0]]
     with pytest.raises(EngineFailed, match="too short"):
         soak.report(wanted, looks[:2], Counter(), Counter())
 
