@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
@@ -41,6 +42,10 @@ def read(request: web.Request, kind: type[T]) -> T:
         if len(request.query.getall(name)) > 1:
             raise BadRequest(f"`{name}` is given more than once.", param=name, code="invalid_value")
     found = convert(kind, values, strict=False)
+    for name, value in values.items():
+        # Numbers are written as text here; a time is none, though it may be converted from one.
+        if isinstance(getattr(found, name, None), dt.datetime) and ":" not in value:
+            raise BadRequest(f"`{name}` is not a time as RFC 3339 has it.", param=name, code="invalid_value")
     recipe = getattr(found, "recipe", None)
     if recipe is not None and not subjects.is_token(recipe):
         raise BadRequest(f"`{recipe}` cannot be a recipe's name.", param="recipe", code="invalid_value")

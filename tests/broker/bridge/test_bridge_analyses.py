@@ -102,6 +102,7 @@ async def test_a_rare_match_costs_no_more_than_a_page(
     [
         ("?color=1", "color"), ("?limit=0", "limit"), ("?limit=101", "limit"), ("?limit=x", "limit"),
         ("?cursor=-1", "cursor"), ("?cursor=99999999999999999999", "cursor"), ("?since=2026-01-01", "since"),
+        ("?since=3", "since"), ("?until=1e9", "until"),
         ("?until=2026-01-01T00:00:00", "until"), ("?recipe=*", "recipe"), ("?coin=a&coin=b", "coin"),
         ("/coin/a?x=1", "x"), ("/stream?limit=1", "limit"), ("/stream?cursor=x", "cursor"),
     ],
