@@ -29,7 +29,7 @@ def main() -> int:
         keys.need(chosen)
     except LlmError as error:
         sys.stderr.write(f"error: {error.message}\n")
-        return 2 if isinstance(error, BadSettings) else 1
+        return loop.BAD_SETTINGS if isinstance(error, BadSettings) else 1
     log.setup(chosen.log_level, chosen.log_format, chosen.kept_log)
     spans.setup("nats-mlx bridge")
     return loop.live(_code(chosen))

@@ -39,7 +39,7 @@ async def use(job: Callable[[House], Awaitable[T]], say: Say) -> T:
         folder = Folder(Path(place))
         keys = credentials.ensure(folder.path)
         nats_port, port = ports.choose((HOST, 0, "--nats-port"), (HOST, 0, "--port"))
-        programs = Programs(folder, keys, None, nats_port)
+        programs = Programs(folder, keys, {}, nats_port)
         worker = programs.worker()
         emitter = Program(
             "emitter", python("bridge.client.emitter"), worker.env, folder.log("emitter"), worker.grace

@@ -12,6 +12,7 @@ from bridge.bench.say import Say
 from bridge.client import Client
 from bridge.client.connection import connect
 from bridge.credentials import User
+from bridge.up.programs import of_model
 from bridge.up.run import Options, Ready
 from bridge.up.run import up as run_up
 from schemas.errors import Unavailable
@@ -68,8 +69,9 @@ class Own:
 
     fresh = True
 
-    def __init__(self, model: str | None, say: Say) -> None:
-        self._model = model
+    def __init__(self, model: str | None, say: Say, **worker: str) -> None:
+        """`worker` are settings of it, by their variables."""
+        self._worker = of_model(model) | worker
         self._say = say
 
     async def use(self, job: Callable[[House], Awaitable[T]]) -> T:
@@ -84,7 +86,7 @@ class Own:
             return 0
 
         with tempfile.TemporaryDirectory(prefix="nats-mlx-bench-") as folder:
-            await run_up(Options(Path(folder), self._model, "127.0.0.1", 0, 0), self._say.detail, run)
+            await run_up(Options(Path(folder), self._worker, "127.0.0.1", 0, 0), self._say.detail, run)
         if not results:
             raise Unavailable("The benchmark was stopped.")
         return results[0]

@@ -29,6 +29,8 @@ from bridge.settings import Settings
 
 T = TypeVar("T")
 
+_PREFIX_BYTES = "NATS_MLX_WORKER_PREFIX_BYTES"
+
 app = typer.Typer(no_args_is_help=True, help="Measure this machine; what each command starts goes with it.")
 
 _File = Annotated[
@@ -158,9 +160,9 @@ def soak(
     The worker keeps 64 MiB of what prompts begin with, unless NATS_MLX_WORKER_PREFIX_BYTES says otherwise: a cache that
     still fills looks like a leak.
     """
-    os.environ.setdefault("NATS_MLX_WORKER_PREFIX_BYTES", "64MiB")
+    kept = {_PREFIX_BYTES: os.environ.get(_PREFIX_BYTES, "64MiB")}
     wanted = soak_bench.Wanted(texts.load(file, None), minutes, warm_up)
-    _measure(lambda say: soak_bench.measure(wanted, Own(model, say), say), as_json)
+    _measure(lambda say: soak_bench.measure(wanted, Own(model, say, **kept), say), as_json)
 
 
 @app.command()

@@ -22,6 +22,7 @@ from bridge.client.connection import connect
 from bridge.client.outcomes import Outcome
 from bridge.publication import Line, Publication
 from bridge.settings import Settings
+from bridge.up.programs import of_model
 from bridge.up.run import Options, Ready
 from bridge.up.run import up as run_up
 from schemas.articles import Analysis
@@ -51,7 +52,7 @@ def up(
     given = {"port": port, "data_dir": data_dir.absolute() if data_dir else None}
     values = Settings.load(**{name: value for name, value in given.items() if value is not None})
     keys.need(values)
-    options = Options(values.data_dir.absolute(), model, values.host, values.port, nats_port)
+    options = Options(values.data_dir.absolute(), of_model(model), values.host, values.port, nats_port)
     keyed = bool(keys.KeyFile(keys.path(values)).all())
     task = _Task(sample, once, data_dir, keyed)
     try:

@@ -21,17 +21,23 @@ _WORKER_GRACE, _BRIDGE_GRACE, _SERVER_GRACE = 30.0, 25.0, 15.0
 
 
 class Programs:
-    """The commands and environments of one `up`. A `monitor` port of -1 is any free one."""
+    """The commands and environments of one `up`. `worker` are settings of it, by their variables; a `monitor` port of
+    -1 is any free one.
+    """
 
     def __init__(
-        self, folder: Folder, credentials: Credentials, model: str | None, nats_port: int, monitor: int = -1
+        self,
+        folder: Folder,
+        credentials: Credentials,
+        worker: Mapping[str, str],
+        nats_port: int,
+        monitor: int = -1,
     ) -> None:
         self._folder = folder
         self._credentials = credentials
         self._port = nats_port
         self._monitor = monitor
-        # What nobody names here, the worker's own settings decide.
-        self._model = {"NATS_MLX_WORKER_MODEL": model} if model else {}
+        self._worker = worker
         self.nats_url = f"nats://{HOST}:{nats_port}"
         self.health_url = f"http://{HOST}:{monitor}/healthz"
 
@@ -44,7 +50,7 @@ class Programs:
         return Program("nats-server", command, env, log, _SERVER_GRACE)
 
     def worker(self) -> Program:
-        env = self._env("worker", self._model)
+        env = self._env("worker", dict(self._worker))
         return Program("worker", python("worker"), env, self._folder.log("worker"), _WORKER_GRACE)
 
     def bridge(self, host: str, port: int) -> Program:
@@ -53,7 +59,7 @@ class Programs:
 
     def fetch(self) -> tuple[list[str], Mapping[str, str]]:
         """The download before all else, in the foreground: its progress is for the person who waits."""
-        env = os.environ | self._model | {"NATS_MLX_DATA_DIR": str(self._folder.path)}
+        env = os.environ | self._worker | {"NATS_MLX_DATA_DIR": str(self._folder.path)}
         return python("worker", "model", "fetch"), env
 
     def _env(self, user: User, own: dict[str, str]) -> dict[str, str]:
@@ -67,6 +73,11 @@ class Programs:
             "NATS_MLX_LOG_FILE": str(self._folder.log(user)),
         }
         return dict(os.environ) | common | own
+
+
+def of_model(name: str | None) -> dict[str, str]:
+    """The worker's setting; without a name its own decide."""
+    return {"NATS_MLX_WORKER_MODEL": name} if name else {}
 
 
 def find_server() -> Path:

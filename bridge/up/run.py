@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +28,10 @@ _WILDCARDS = {"0.0.0.0": HOST, "::": "[::1]"}  # noqa: S104 - looked up, not bou
 
 
 class Options(NamedTuple):
+    """`worker` are settings of it, by their variables."""
+
     data_dir: Path
-    model: str | None
+    worker: Mapping[str, str]
     host: str
     port: int
     nats_port: int
@@ -60,7 +62,7 @@ async def up(options: Options, say: Say, job: Job) -> int:
             (HOST, options.nats_port, "--nats-port"), (options.host, options.port, "--port"), (HOST, 0, "")
         )
         keys = credentials.ensure(folder.path)
-        programs = Programs(folder, keys, options.model, nats_port, monitor)
+        programs = Programs(folder, keys, options.worker, nats_port, monitor)
         course = _Course(options._replace(nats_port=nats_port, port=port), folder, keys, programs, say)
         guard = Guard(folder.lock)
         try:

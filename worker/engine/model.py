@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import transformers
 from mlx_lm.utils import load_config, load_tokenizer
 
 from schemas.errors import BadRequest, ContextLengthExceeded
 from schemas.text import TextRequest
-from worker.alike import common
+from worker.alike import shared
 from worker.engine import raw
 from worker.engine.catalog import Entry
 from worker.engine.grammar import Grammars
@@ -55,7 +56,8 @@ class Model:
 
     def head(self, first: Request, second: Request) -> list[int]:
         """The tokens with which the prompts of both requests begin."""
-        return common(self._rendered(first).tokens, self._rendered(second).tokens)
+        tokens, others = self._rendered(first).tokens, self._rendered(second).tokens
+        return tokens[: shared(np.array(tokens), np.array(others))]
 
     def prepare(self, request: Request, head: Sequence[int] = ()) -> Prepared:
         """Tokenise and check a request; `head` is what its prompt probably shares with others.

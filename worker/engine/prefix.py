@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from worker.alike import Tokens, shared
 from worker.engine import kv
 
 # Less is not worth the copy of a state.
@@ -17,18 +17,16 @@ _LEAST = 16
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    tokens: NDArray[np.int64]
+    tokens: Tokens
     state: kv.KvState
     pinned: bool
 
-    def usable(self, tokens: NDArray[np.int64]) -> int:
+    def usable(self, tokens: Tokens) -> int:
         """So many tokens of its own that `tokens` begins with; one of them has to be left to compute.
 
         A cache that cannot be trimmed (a sliding window, a recurrent state) is of use as a whole or not at all.
         """
-        length = min(len(self.tokens), len(tokens) - 1)
-        differing = np.flatnonzero(self.tokens[:length] != tokens[:length])
-        found = int(differing[0]) if differing.size else length
+        found = shared(self.tokens, tokens[:-1])
         return found if found == len(self.tokens) or kv.trimmable(self.state) else 0
 
 

@@ -15,7 +15,6 @@ from nats.js import JetStreamContext
 from schemas import streams
 from schemas.runtime import log as logs
 from schemas.streams import Consumer
-from worker.jobs import ANY_COMPANY
 from worker.transport import suspects
 from worker.transport.loop import Loop
 
@@ -99,7 +98,7 @@ class Queue:
 
     @property
     def _free(self) -> int:
-        return min(self._width, *map(suspects.company, self._work.values()), ANY_COMPANY) - len(self._work)
+        return min([self._width, *map(suspects.company, self._work.values())]) - len(self._work)
 
     async def _fetch(self) -> None:
         await self._take_late()

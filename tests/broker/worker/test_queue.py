@@ -28,6 +28,7 @@ class Desk:
     held: dict[str, Msg] = field(default_factory=dict)
     most: int = 0
     order: list[str] = field(default_factory=list)
+    looks: int = 0
     open: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -36,7 +37,26 @@ class Desk:
 
     def new_queue(self, slots: int = SLOTS, *, careful: bool = False) -> Queue:
         handlers = {streams.ARTICLES.name: self.handle, streams.BATCH_LINES.name: self.handle}
-        return Queue(self.worker, self.worker.jetstream(), slots, handlers, careful=careful)
+        queue = Queue(self.worker, self.worker.jetstream(), slots, handlers, careful=careful)
+        look = queue._puller._step
+
+        async def counted() -> None:
+            try:
+                await look()
+            finally:
+                self.looks += 1
+                self.changed.set()
+
+        queue._puller._step = counted
+        return queue
+
+    async def another_look(self) -> None:
+        """The queue has looked once more from beginning to end: what it would fetch it has fetched."""
+        wanted = self.looks + 2  # one is under way
+        async with asyncio.timeout(10):
+            while self.looks < wanted:
+                self.changed.clear()
+                await self.changed.wait()
 
     async def handle(self, msg: Msg) -> None:
         name = msg.subject.rpartition(".")[2]
@@ -101,8 +121,7 @@ async def test_no_more_is_fetched_than_there_is_room_for(desk: Desk) -> None:
     await desk.publish(*names)
     await desk.queue.start()
     await desk.until(*names[:SLOTS])
-    # Long enough for another fetch, if there were one.
-    await asyncio.sleep(1.2)
+    await desk.another_look()
     assert await desk.in_flight() == SLOTS
     await desk.all_done(*names)
     assert desk.most == SLOTS
@@ -146,7 +165,7 @@ async def test_one_that_must_be_alone_is_all_that_a_worker_holds(desk: Desk) -> 
     await desk.publish("a", "b", "c")
     await desk.queue.start()
     await desk.until("suspect")
-    await asyncio.sleep(1.2)
+    await desk.another_look()
     assert list(desk.held) == ["suspect"]
     assert await desk.in_flight() == 1
     await desk.all_done("suspect", "a", "b", "c")
@@ -169,7 +188,7 @@ async def test_no_more_is_held_than_the_company_of_a_second_delivery(desk: Desk)
     desk.queue = desk.new_queue(10)
     await desk.queue.start()
     await desk.until("again", *names[:3])
-    await asyncio.sleep(1.2)
+    await desk.another_look()
     assert await desk.in_flight() == 4
     await desk.all_done("again", *names)
 
@@ -180,7 +199,7 @@ async def test_who_is_careful_begins_small_and_widens_with_each_end(desk: Desk) 
     desk.queue = desk.new_queue(10, careful=True)
     await desk.queue.start()
     await desk.until(*names[:4])
-    await asyncio.sleep(1.2)
+    await desk.another_look()
     assert await desk.in_flight() == 4
     await desk.all_done(*names)
     assert 4 < desk.most <= 10
@@ -221,7 +240,7 @@ async def test_one_that_comes_again_while_it_is_held_is_not_handled_twice(desk: 
     await desk.operator.publish(desk.held["a"].reply, b"-NAK")  # as if the ack wait had passed
     await desk.publish("b")
     await desk.until("a", "b")
-    await asyncio.sleep(0.5)
+    await desk.another_look()
     await desk.all_done("a", "b")
     assert await desk.in_flight() == 0
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.alike import Recent, common
+from worker.alike import Recent
 
 _Prompts = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=20)
 
@@ -36,5 +38,10 @@ def test_another_model_is_another_state() -> None:
 @given(_Prompts)
 def test_it_is_the_longest_of_the_last_ones(prompts: list[list[int]]) -> None:
     for at, found in enumerate(heads(*prompts)):
-        best = max((len(common(prompts[at], other)) for other in prompts[max(0, at - 8) : at]), default=0)
+        before = prompts[max(0, at - 8) : at]
+        best = max((_common(prompts[at], other) for other in before), default=0)
         assert found == min(best, len(prompts[at]) - 1)
+
+
+def _common(one: list[int], other: list[int]) -> int:
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))))
