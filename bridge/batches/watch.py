@@ -10,7 +10,7 @@ from bridge.client import Client, batches, stored
 from bridge.client.batches import Job, Jobs
 from schemas import streams
 from schemas.errors import LlmError, NotFound
-from schemas.runtime import log
+from schemas.runtime import log, tasks
 
 _log = log.get("bridge.keeper")
 
@@ -33,11 +33,10 @@ class Watch:
         self._task = asyncio.create_task(self._run(), name="keeper")
 
     async def stop(self) -> None:
-        tasks = [*self._under_way, *([self._task] if self._task else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._jobs.stop()
+        if self._task is not None:
+            await tasks.end(self._task)  # first: it may just have taken one more
+        await self._jobs.stop()  # else what is given back comes to the request that was just left
+        await tasks.end(*self._under_way)
 
     async def _run(self) -> None:
         while True:

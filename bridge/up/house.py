@@ -12,6 +12,7 @@ from bridge.up.child import Child, Program, how
 from bridge.up.guard import Guard, kill_group
 from bridge.up.start import start
 from schemas.errors import Unavailable
+from schemas.runtime import tasks
 from schemas.runtime.loop import BAD_SETTINGS
 from schemas.runtime.settings import BadSettings
 
@@ -40,8 +41,7 @@ class House:
                 await asyncio.wait({task, self._ended}, return_when=asyncio.FIRST_COMPLETED)
                 return self._ended.result() if self._ended.done() else task.result()
             finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await tasks.end(task)
                 await self._stop()
 
     def start(self, program: Program) -> Child:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 from nats.errors import Error, SlowConsumerError
 
 from schemas.errors import Unavailable
-from schemas.runtime import log
+from schemas.runtime import log, tasks
 from schemas.runtime.client import Client
 from schemas.runtime.tls import Tls, refusal
 
@@ -106,11 +105,7 @@ async def _dial(
 
 async def _abandon(attempt: asyncio.Task[None], client: Client) -> None:
     """nats-py goes on trying after a cancelled connect unless the client is closed as well."""
-    while not attempt.done():  # a cancellation in the moment of its own time-out gets lost there
-        attempt.cancel()
-        await asyncio.wait({attempt}, timeout=0.1)
-    with contextlib.suppress(asyncio.CancelledError, Unavailable):
-        await attempt
+    await tasks.end(attempt)
     await client.close()
 
 

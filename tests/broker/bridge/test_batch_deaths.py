@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -13,10 +14,12 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 
 from bridge.batches.keeper import Caretaker
+from bridge.batches.watch import Watch
 from bridge.client import batches, lines
+from bridge.client.batches import Jobs
 from bridge.client.gate import Gate
 from schemas import streams
-from schemas.batches import LineResponse
+from schemas.batches import Batch, Content, KeptBatch, LineResponse
 from schemas.codec import decode
 from schemas.completion import ChatCompletion
 from schemas.errors import Unavailable
@@ -123,6 +126,38 @@ async def test_a_keeper_that_wakes_too_late_writes_no_files(work: Work, http: ai
         await api.content(done["output_file_id"]),
         await api.content(done["error_file_id"]),
     )
+    await bridge.close()
+
+
+async def test_a_keeper_that_missed_its_end_is_told_again(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that gets the server's answer in the same moment may: see schemas/runtime/tasks.py."""
+    caring, missed = asyncio.Event(), asyncio.Event()
+
+    async def run(_: Caretaker) -> None:
+        caring.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        missed.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Caretaker, "run", run)
+    bridge = await as_bridge(work)
+    watch = Watch(bridge)
+    watch.start()
+    batch = Batch(
+        id=f"batch_{'2' * 32}", endpoint="/v1/completions", input_file_id="file-x", completion_window="24h",
+        status="validating", created_at=1, expires_at=2,
+    )  # fmt: skip
+    await batches.create(bridge, KeptBatch(batch=batch, input=Content("n", 1, 1, ""), output_seconds=60))
+    async with asyncio.timeout(20):
+        await caring.wait()
+        await watch.stop()
+    assert missed.is_set()
+    again = await Jobs(bridge).next()
+    assert again is not None
+    assert again.batch_id == batch.id
     await bridge.close()
 
 
