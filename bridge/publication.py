@@ -71,15 +71,23 @@ class Report(Protocol):
 
 class Publication:
     """One run over some lines, which come as blocks of those that are at hand together: within a block the short
-    ones go first. `give_up`: seconds without any progress after which it ends.
+    ones go first. `give_up`: seconds without any progress after which it ends; `patient`: see Gate.
     """
 
-    def __init__(self, nc: Client, target: Target, report: Report, give_up: float | None = None) -> None:
+    def __init__(
+        self,
+        nc: Client,
+        target: Target,
+        report: Report,
+        give_up: float | None = None,
+        *,
+        patient: bool = False,
+    ) -> None:
         self.tally = Tally()
         self._nc = nc
         self._target = target
         self._report = report
-        self._gate = Gate(report.full, give_up)
+        self._gate = Gate(report.full, give_up, patient=patient)
         self._free = asyncio.Semaphore(_IN_FLIGHT)
         self._reading: asyncio.Task[None] | None = None
         self._newest: Line | None = None

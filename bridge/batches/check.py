@@ -20,7 +20,12 @@ _BOM = b"\xef\xbb\xbf"
 
 def parse(number: int, text: bytes) -> Line:
     """Raises BadRequest."""
-    return decode(Line, text.removeprefix(_BOM) if number == 1 else text)
+    try:
+        return decode(Line, text.removeprefix(_BOM) if number == 1 else text)
+    except BadRequest as error:
+        if error.code == "invalid_json":
+            raise _bad("invalid_json_line", "The line is not valid JSON in UTF-8.") from None
+        raise
 
 
 class Check:
@@ -65,12 +70,7 @@ class Check:
             raise _bad("invalid_json_line", "The line is empty; each must be one request.")
         if len(text) >= LONGEST:
             raise _too_long(len(text))
-        try:
-            line = parse(self.total, text)
-        except BadRequest as error:
-            if error.code == "invalid_json":
-                raise _bad("invalid_json_line", "The line is not valid JSON in UTF-8.") from None
-            raise
+        line = parse(self.total, text)
         self._envelope(line)
         body = bytes(line.body)
         self._body(body)

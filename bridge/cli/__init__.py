@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bridge.cli import (
+    batch,
     bench,
     chat,
     dead,
@@ -43,6 +44,7 @@ app.command()(processes.bridge)
 app.command()(publish.publish)
 app.command()(results.results)
 app.add_typer(dead.app, name="dead")
+app.add_typer(batch.app, name="batch")
 app.add_typer(recipe.app, name="recipe")
 app.command()(chat.chat)
 app.command()(status.status)

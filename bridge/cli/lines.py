@@ -24,7 +24,7 @@ async def of_files(files: Iterable[Path]) -> AsyncGenerator[list[Line]]:
         descriptor = sys.stdin.fileno() if stdin else os.open(file, os.O_RDONLY)
         try:
             name = "stdin" if stdin else str(file)
-            async for block in jsonl.numbered_blocks(_chunks(descriptor)):
+            async for block in jsonl.numbered_blocks(chunks(descriptor)):
                 yield [Line(f"{name}:{number}", text) for number, text in block]
         finally:
             if not stdin:
@@ -33,11 +33,12 @@ async def of_files(files: Iterable[Path]) -> AsyncGenerator[list[Line]]:
 
 async def of_descriptor(descriptor: int, longest: int = sys.maxsize) -> AsyncGenerator[bytes]:
     """Lines without their ends, as they come. Of one beyond `longest` bytes, the rest is dropped."""
-    async for line in jsonl.lines(_chunks(descriptor), longest):
+    async for line in jsonl.lines(chunks(descriptor), longest):
         yield line
 
 
-async def _chunks(descriptor: int) -> AsyncGenerator[bytes]:
+async def chunks(descriptor: int) -> AsyncGenerator[bytes]:
+    """A file or a pipe as it comes."""
     while chunk := await _read(descriptor):
         yield chunk
 

@@ -58,11 +58,12 @@ async def _ask(nc: Client, subject: str, payload: bytes, headers: Mapping[str, s
             return msgspec.json.decode(reply.data, type=_Answer)
         except GaveUp:
             raise
-        except Unavailable:
-            if nc.is_closed or not gate.passed:
+        except Unavailable as error:
+            if nc.is_closed or not (gate.passed or gate.patient):
                 raise
             # It did take messages: a full disk ends JetStream, and a restart takes its time.
-            await gate.hold("the queue does not answer: it starts, or its disk is full, as its log says then")
+            full = "the queue does not answer: it starts, or its disk is full, as its log says then"
+            await gate.hold(full if gate.passed else error.message.removesuffix("."))
 
 
 def _waits_already(fault: _Answer.Fault) -> bool:

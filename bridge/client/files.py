@@ -17,8 +17,9 @@ from schemas.codec import convert
 from schemas.errors import NotFound
 from schemas.files import FileObject, Purpose
 
-# What OpenAI keeps files of batches for, unless one says otherwise.
+# What OpenAI keeps files of batches for, unless one says otherwise, and how large they may be.
 DEFAULT_SECONDS = 30 * 24 * 3600
+MAX_BYTES = 200 * 1024 * 1024
 _ID = re.compile(r"file-[0-9a-f]{32}")
 
 

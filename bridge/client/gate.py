@@ -21,10 +21,16 @@ class GaveUp(Unavailable):
 
 
 class Gate:
-    """`say` hears why it waits. `give_up`: seconds without any progress after which waiting ends; None is never."""
+    """`say` hears why it waits. `give_up`: seconds without any progress after which waiting ends; None is never.
 
-    def __init__(self, say: Callable[[str], None], give_up: float | None = None) -> None:
+    `patient`: also for a queue that was never there yet; else only for one that did take something.
+    """
+
+    def __init__(
+        self, say: Callable[[str], None], give_up: float | None = None, *, patient: bool = False
+    ) -> None:
         self.passed = False  # whether anything ever got through
+        self.patient = patient
         self._say = say
         self._give_up = give_up
         self._since: float | None = None

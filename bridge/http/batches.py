@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from functools import partial
 from typing import Annotated
 
@@ -12,16 +11,16 @@ from aiohttp import web
 from msgspec import Meta
 
 from bridge.batches import states
-from bridge.client import batches, files, stored
+from bridge.batches.begin import begin
+from bridge.client import batches, stored
 from bridge.http import body, errors, query
 from bridge.http.auth import needs
 from bridge.http.context import NATS
 from bridge.http.cursored import After, page
 from bridge.http.prompt import promptly
 from bridge.keys import Scope
-from schemas.batches import WINDOW, Batch, BatchRequest, KeptBatch
+from schemas.batches import Batch, BatchRequest
 from schemas.codec import decode, encode
-from schemas.errors import BadRequest, NotFound
 
 
 class Pages(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,33 +34,7 @@ class Pages(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 @promptly
 async def create(request: web.Request) -> web.Response:
     wanted = decode(BatchRequest, await body.read_json(request))
-    nc = request.app[NATS]
-    try:
-        told, where = await files.content(nc, wanted.input_file_id)
-    except NotFound as error:
-        raise BadRequest(error.message, param="input_file_id", code=error.code) from None
-    if told.purpose != "batch":
-        reason = f"The file's purpose is `{told.purpose}`; the input of a batch is a file with the purpose `batch`."
-        raise BadRequest(reason, param="input_file_id", code="invalid_value")
-    lasts = wanted.output_expires_after
-    seconds = lasts.seconds if lasts else files.DEFAULT_SECONDS
-    kept = KeptBatch(batch=_begun(wanted), input=where, output_seconds=seconds)
-    await batches.create(nc, kept)
-    return errors.json(encode(kept.batch))
-
-
-def _begun(wanted: BatchRequest) -> Batch:
-    now = int(time.time())
-    return Batch(
-        id=f"batch_{uuid.uuid4().hex}",
-        endpoint=wanted.endpoint,
-        input_file_id=wanted.input_file_id,
-        completion_window=wanted.completion_window,
-        status="validating",
-        created_at=now,
-        expires_at=now + WINDOW,
-        metadata=wanted.metadata,
-    )
+    return errors.json(encode(await begin(request.app[NATS], wanted)))
 
 
 @needs(Scope.BATCH)

@@ -20,8 +20,6 @@ from schemas.files import ExpiresAfter, FileObject
 
 T = TypeVar("T")
 
-# As OpenAI has it for files of batches.
-MAX_BYTES = 200 * 1024 * 1024
 # The form around the file.
 _FRAME = 64 * 1024
 _PIECE = 64 * 1024
@@ -65,7 +63,7 @@ class _Form:
 
 async def receive(request: web.Request) -> FileObject:
     """Raises BadRequest, TooLarge or TooSlow; then nothing of the file is left."""
-    if (request.content_length or 0) > MAX_BYTES + _FRAME:
+    if (request.content_length or 0) > files.MAX_BYTES + _FRAME:
         raise _too_large()
     form = _Form()
     try:
@@ -118,7 +116,7 @@ async def _take(request: web.Request, form: _Form, part: BodyPartReader) -> None
 async def _copy(request: web.Request, part: BodyPartReader, upload: Upload) -> None:
     """No faster than NATS takes it."""
     while piece := await _soon(request, part.read_chunk(_PIECE)):
-        if upload.size + len(piece) > MAX_BYTES:
+        if upload.size + len(piece) > files.MAX_BYTES:
             raise _too_large()
         await upload.write(piece)
 
@@ -146,4 +144,4 @@ def _missing(name: str) -> BadRequest:
 
 
 def _too_large() -> TooLarge:
-    return TooLarge(f"A file may have {MAX_BYTES:,} bytes at most.", param="file")
+    return TooLarge(f"A file may have {files.MAX_BYTES:,} bytes at most.", param="file")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from bridge import credentials
 from bridge.credentials import User
 from bridge.up.programs import find_conf, find_server
 from tests.chaos.proxy import Proxy
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 ACK_WAIT = 2.0
@@ -192,13 +192,6 @@ class House:
         common = {"NATS_URL": (await self.wire(name)).url, "NATS_USER": user}
         common |= {"NATS_PASSWORD": self.keys.password(user), "NATS_MLX_LOG_FORMAT": "json"}
         return mine | common | {"NATS_MLX_DATA_DIR": str(self.folder), "PYTHONPATH": str(ROOT)} | own
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 @contextlib.asynccontextmanager

@@ -27,6 +27,7 @@ BLOCKS = {
     ("### As an OpenAI client", "python"): _HOUSE,
     ("#### Responses", "python"): _HOUSE,
     ("#### Files and batches", "python"): _HOUSE,
+    ("#### Files and batches", "console"): _HOUSE,
     ("### With curl alone", "console"): _HOUSE,
     ("### As an operator", "sh"): _HOUSE,
     ("### As an operator", "console"): _HOUSE,

@@ -18,7 +18,7 @@ from tests.needed import unavailable
 
 PACKAGE = "github.com/nats-io/natscli/nats@v0.5.1"
 _MARK = "@@ command"
-_ID = re.compile(r"\b(?:[A-Za-z0-9]{22}|[0-9a-f]{32})\b")
+_ID = re.compile(r"(?:\b|(?<=_))(?:[A-Za-z0-9]{22}|[0-9a-f]{32})\b")
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = re.compile(r"\d[\d.,:]*(?:(?:[mµn]?s|m|h)\b| ?[KMG]?i?B\b)?")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 import subprocess
 import time
 import urllib.error
@@ -15,6 +14,7 @@ from pathlib import Path
 from bridge import credentials
 from tests import readme
 from tests.e2e.test_readme import typing
+from tests.ports import free_ports
 
 
 @contextlib.contextmanager
@@ -34,11 +34,7 @@ def running(command: str, env: Mapping[str, str], log: Path) -> Iterator[subproc
 
 def test_they_find_each_other(tmp_path: Path) -> None:
     keys = credentials.ensure(tmp_path)
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(3)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        client, monitor, http = (one.getsockname()[1] for one in sockets)
+    client, monitor, http = free_ports(3)
     settings = {"NATS_MLX_BRIDGE_PORT": str(http), "NATS_MLX_WORKER_MODEL": "starter"}
     env = typing(tmp_path / "data") | keys.server_env() | settings
     server, *others = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from tests import readme
 from tests.e2e import natscli
 from tests.e2e.conftest import House, environment
 from tests.e2e.test_articles import outcome
+from tests.ports import free_port, free_ports
 
 ADDRESS = "http://127.0.0.1:8787"
 
@@ -67,8 +67,7 @@ def test_the_sdk(house: House, tmp_path: Path) -> None:
     """Its three blocks are one program."""
     sections = ("### As an OpenAI client", "#### Responses", "#### Files and batches")
     program = "".join(readme.block(one, "python") for one in sections).replace(ADDRESS, house.bridge_url)
-    line = readme.block("#### Files and batches", "json")
-    (tmp_path / "requests.jsonl").write_text(line + line.replace('"a"', '"b"'))
+    requests(tmp_path)
     # The SDK leaves a file open, and is not ours to judge.
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -83,6 +82,17 @@ def test_the_sdk(house: House, tmp_path: Path) -> None:
     assert len(said) == 3
     assert natscli.missing(said, done.stdout) == []
     assert done.stdout.count('"custom_id"') == 2
+
+
+def requests(folder: Path) -> None:
+    line = readme.block("#### Files and batches", "json")
+    (folder / "requests.jsonl").write_text(line + line.replace('"a"', '"b"'))
+
+
+def test_a_batch(house: House, tmp_path: Path) -> None:
+    requests(tmp_path)
+    say_what_they_are_said_to(readme.shown("#### Files and batches"), typing(house.data_dir), tmp_path)
+    assert (tmp_path / "answers.jsonl").read_text().count('"custom_id"') == 2
 
 
 async def test_curl(house: House, folder: Path) -> None:
@@ -132,9 +142,7 @@ def test_logs(house: House, folder: Path) -> None:
 
 
 def test_keys(tmp_path: Path) -> None:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = str(one.getsockname()[1])
+    port = str(free_port())
     env = typing(tmp_path) | {"NATS_URL": "nats://127.0.0.1:1", "NATS_MLX_BRIDGE_PORT": port}
     refused, *keys, asked, revoked = readme.shown("## Open it to others")
     say_what_they_are_said_to([refused, *keys], env, tmp_path, **{"/volume1/nats-mlx": str(tmp_path)})
@@ -150,10 +158,7 @@ def test_keys(tmp_path: Path) -> None:
 
 def test_a_doctor_where_nothing_runs(house: House, tmp_path: Path) -> None:
     """Ports of its own: what else runs on this machine is no business of this test."""
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        nats, http = (each.getsockname()[1] for each in (one, other))
+    nats, http = free_ports(2)
     env = typing(tmp_path) | {"NATS_URL": f"nats://127.0.0.1:{nats}", "NATS_MLX_BRIDGE_PORT": str(http)}
     env["NATS_MLX_WORKER_MODEL"] = "starter"
     say_what_they_are_said_to(readme.shown("## When something is wrong"), env, tmp_path)

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from batching import Api, form, jsonl, line
 
-from bridge.http import upload
+from bridge.client import files
 
 if TYPE_CHECKING:
     from conftest import Start, Work
@@ -134,7 +134,7 @@ async def test_a_form_needs_its_purpose_and_its_file(work: Work, http: aiohttp.C
 async def test_too_large_a_file_is_refused(
     work: Work, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload, "MAX_BYTES", MB)
+    monkeypatch.setattr(files, "MAX_BYTES", MB)
     for size in (MB + 1, 2 * MB):
         status, error = await Api(http).ask("POST", "/v1/files", data=form(bytes(size)))
         assert (status, error["error"]["code"]) == (413, "payload_too_large")

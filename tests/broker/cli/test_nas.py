@@ -7,7 +7,6 @@ import contextlib
 import json
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests import readme
 from tests.broker.cli import nas
 from tests.broker.cli.nas import Container, Image
 from tests.needed import unavailable
+from tests.ports import free_ports
 from worker.transport import topology
 
 LOADER = "github.com/compose-spec/compose-go/v2/cmd@v2.16.2"
@@ -43,12 +43,6 @@ def passwords(tmp_path: Path) -> dict[str, str]:
     subprocess.run(["sh", "-ec", command], cwd=tmp_path, check=True)
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
     return dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
-
-
-def free_port() -> str:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return str(one.getsockname()[1])
 
 
 def test_the_image_is_small_and_knows_no_models(image: Image) -> None:
@@ -124,7 +118,7 @@ async def until_healthy(container: Container, process: asyncio.subprocess.Proces
 def parts(image: Image, passwords: dict[str, str], tmp_path: Path) -> dict[str, Container]:
     """The three, with volumes of their own and free ports."""
     text = nas.resolved(passwords)
-    client, monitor, http = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    client, monitor, http = (f"127.0.0.1:{port}" for port in free_ports(3))
     here = {
         "/app": str(image.path("/app")),
         "/etc/nats.conf": str(nas.ROOT / "nats.conf"),

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge import credentials
 from bridge.client import Client
 from tests import readme
+from tests.broker.cli.conftest import serving
 from tests.broker.cli.test_commands import Command, command
+from tests.ports import free_port
+from worker.transport import topology
 
 if TYPE_CHECKING:
     from conftest import Mover, Server
@@ -105,6 +109,38 @@ async def test_what_comes_later_is_taken_too_and_a_kill_does_no_harm(
     second.send_signal(signal.SIGINT)
     await second.wait()
     assert (await operator.jetstream().stream_info("ARTICLES")).state.messages == 2
+    assert inside(folder) == ["done/1.jsonl"]
+
+
+async def test_who_stays_waits_for_a_server_and_for_the_streams(tmp_path: Path) -> None:
+    """On a NAS it starts with all else, and the Mac that makes the streams may come hours later."""
+    folder = tmp_path / "news"
+    folder.mkdir()
+    (folder / "1.jsonl").write_text(GOOD)
+    keys = credentials.ensure(tmp_path)
+    port = free_port()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("NATS")} | {
+        "NATS_URL": f"nats://127.0.0.1:{port}",
+        "NATS_USER": "publisher",
+        "NATS_PASSWORD": keys.password("publisher"),
+        "NATS_MLX_DATA_DIR": str(tmp_path / "none"),
+    }
+    watcher = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bridge.cli", "publish", "--watch", str(folder),
+        env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert watcher.stdout
+    assert watcher.stderr
+    async with asyncio.timeout(60):
+        assert b"No NATS server answers" in await watcher.stderr.readline()
+        with serving(tmp_path, port=port) as server:
+            assert b"NATS has no queue yet" in await watcher.stderr.readline()
+            worker = await server.connect("worker")
+            await topology.ensure(worker.jetstream())
+            assert (await watcher.stdout.readline()).startswith(b"1.jsonl: done: 2 published (")
+            await worker.close()
+            watcher.send_signal(signal.SIGINT)
+            await watcher.communicate()
     assert inside(folder) == ["done/1.jsonl"]
 
 
