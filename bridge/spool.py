@@ -13,6 +13,10 @@ _SUFFIXES = {".jsonl", ".ndjson"}
 _State = tuple[int, int, int]  # which file it is, its size, its last change
 
 
+def _state(known: os.stat_result) -> _State:
+    return known.st_ino, known.st_size, known.st_mtime_ns
+
+
 class Spool:
     """Exclusive use of the folder, from construction until close(). Raises Unavailable when another has it."""
 
@@ -35,15 +39,28 @@ class Spool:
         self._seen = now
         return sorted(found, key=lambda file: (now[file][2], file.name))
 
-    def done(self, file: Path) -> None:
+    def done(self, file: Path) -> bool:
+        """Whether it is away; one that is not what was taken any more stays, for it is to be read again."""
+        if not self._as_taken(file):
+            return False
         file.replace(self._place("done", file.name))
+        return True
 
-    def failed(self, file: Path, complaints: Iterable[str]) -> None:
-        """With what is wrong beside it, in `<name>.errors`."""
+    def failed(self, file: Path, complaints: Iterable[str]) -> bool:
+        """As done(), with what is wrong beside it, in `<name>.errors`."""
+        if not self._as_taken(file):
+            return False
         place = self._place("failed", file.name)
         errors = place.with_name(f"{place.name}.errors")
         errors.write_text("".join(f"{complaint}\n" for complaint in complaints), encoding="utf-8")
         file.replace(place)
+        return True
+
+    def _as_taken(self, file: Path) -> bool:
+        try:
+            return _state(file.stat()) == self._seen.get(file)
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         os.close(self._lock)
@@ -52,8 +69,7 @@ class Spool:
         for entry in os.scandir(self._path):
             file = Path(entry.path)
             if file.suffix in _SUFFIXES and not file.name.startswith(".") and entry.is_file():
-                known = entry.stat()
-                yield file, (known.st_ino, known.st_size, known.st_mtime_ns)
+                yield file, _state(entry.stat())
 
     def _place(self, folder: str, name: str) -> Path:
         """Where nothing is yet: crawlers use names again."""

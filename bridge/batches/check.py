@@ -6,7 +6,7 @@ import hashlib
 
 from bridge import depth
 from bridge.batches.endpoints import ENDPOINTS, Told
-from schemas import streams
+from schemas import streams, subjects
 from schemas.batches import MAX_LINES, BatchError, Line
 from schemas.codec import decode
 from schemas.errors import BadRequest, LlmError
@@ -38,6 +38,9 @@ class Check:
         self.model: str | None = None
         self._endpoint = endpoint
         self._request = ENDPOINTS[endpoint].request
+        self._most = streams.BATCH_LINES.max_msg_size - subjects.wire_size(
+            {subjects.API: ENDPOINTS[endpoint].api}
+        )
         self._ids: set[bytes] = set()
         self._ended = False
 
@@ -69,7 +72,7 @@ class Check:
         if not text.strip():
             raise _bad("invalid_json_line", "The line is empty; each must be one request.")
         if len(text) >= LONGEST:
-            raise _too_long(len(text))
+            raise _too_long(len(text), self._most)
         line = parse(self.total, text)
         self._envelope(line)
         body = bytes(line.body)
@@ -79,8 +82,8 @@ class Check:
         except LlmError:
             self.refused += 1
             return
-        if len(request) > streams.BATCH_LINES.max_msg_size:
-            raise _too_long(len(request))
+        if len(request) > self._most:
+            raise _too_long(len(request), self._most)
 
     def _envelope(self, line: Line) -> None:
         if line.method != "POST":
@@ -121,8 +124,7 @@ def _bad(code: str, reason: str, param: str | None = None) -> BadRequest:
     return BadRequest(reason, param=param, code=code)
 
 
-def _too_long(size: int) -> BadRequest:
-    most = streams.BATCH_LINES.max_msg_size
+def _too_long(size: int, most: int) -> BadRequest:
     return _bad(
         "request_too_large", f"The request has {size:,} bytes or more; {most:,} are the most.", "body"
     )

@@ -22,7 +22,7 @@ from bridge.client.gate import Gate
 from bridge.client.lines import Outgoing
 from schemas.batches import BatchError, KeptBatch, RequestCounts
 from schemas.errors import LlmError, NotFound, Unavailable
-from schemas.runtime import log
+from schemas.runtime import log, tasks
 
 _log = log.get("bridge.keeper")
 
@@ -94,7 +94,7 @@ class Caretaker:
 
     async def _send(self, kept: KeptBatch) -> bool:
         """From where the keeper before us was; False when the batch shall not go on."""
-        compiler = Compiler(kept.batch)
+        compiler, sent = Compiler(kept.batch), kept.sent
         window: list[Outgoing] = []
         async for number, text in self._lines(kept):
             if number <= kept.sent:
@@ -102,12 +102,24 @@ class Caretaker:
             if (payload := compiler.request(number, text)) is not None:
                 window.append(Outgoing(number, payload))
             if len(window) == _SENT_AT_ONCE:
-                await lines.send(self._nc, self._id, compiler.api, window, self._gate)
-                window.clear()
-                if not await self._goes_on(number):
+                if not await self._put(compiler.api, window, sent):
                     return False
-        await lines.send(self._nc, self._id, compiler.api, window, self._gate)
-        return True
+                window, sent = [], number
+        return await self._put(compiler.api, window, sent)
+
+    async def _put(self, api: str, window: list[Outgoing], sent: int) -> bool:
+        """Onto the queue, behind the first `sent` lines. It may be full for hours; whoever cancels shall not wait."""
+        sending = asyncio.create_task(lines.send(self._nc, self._id, api, window, self._gate))
+        try:
+            while True:
+                await asyncio.wait({sending}, timeout=_LOOK_EVERY)
+                if not await self._goes_on(sent):
+                    return False
+                if sending.done():
+                    sending.result()
+                    return True
+        finally:
+            await tasks.end(sending)
 
     async def _watch(self, kept: KeptBatch) -> None:
         total = kept.batch.request_counts.total

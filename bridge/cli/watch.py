@@ -73,6 +73,8 @@ async def _reach(stack: contextlib.AsyncExitStack, how: _How) -> Client:
 
 async def _file(nc: Client, spool: Spool, file: Path, how: _How) -> Tally:
     if not os.access(file, os.R_OK):
+        if not os.access(file, os.F_OK):  # its owner took it away since we looked
+            return Tally()
         spool.failed(file, ["It may not be read."])
         _tell(file, "failed", Tally(bad=1), how, 0)
         return Tally(bad=1)
@@ -85,14 +87,11 @@ async def _file(nc: Client, spool: Spool, file: Path, how: _How) -> Tally:
         work = publication.publish_and_wait if how.wait else publication.publish
         await work(lines.of_files([file]))
     tally = publication.tally
+    fate = "failed" if tally.failed else "done"
     if tally.gave_up:
         fate = "left"  # for the next time
-    elif tally.failed:
-        fate = "failed"
-        spool.failed(file, told.complaints)
-    else:
-        fate = "done"
-        spool.done(file)
+    elif not (spool.failed(file, told.complaints) if tally.failed else spool.done(file)):
+        fate = "changed meanwhile, to be sent again"
     _tell(file, fate, tally, how, time.monotonic() - started)
     return tally
 

@@ -81,16 +81,11 @@ def _too_large(payload: bytes) -> TooLarge:
 
 def fits(payload: bytes, headers: Mapping[str, str]) -> bool:
     """Whether the queue takes it with these headers and the one that publish() adds."""
-    return len(payload) + _wire_size(_with_id(headers)) <= streams.ARTICLES.max_msg_size
+    return len(payload) + subjects.wire_size(_with_id(headers)) <= streams.ARTICLES.max_msg_size
 
 
 def _with_id(headers: Mapping[str, str]) -> dict[str, str]:
     return dict(headers) | {_MSG_ID: uuid.uuid4().hex}
-
-
-def _wire_size(headers: Mapping[str, str]) -> int:
-    """The bytes of headers on the wire: their version line, one line each, and an empty one."""
-    return 12 + sum(len(name) + len(value) + 4 for name, value in headers.items())
 
 
 async def publish(nc: Client, article: Outgoing, gate: Gate) -> int | None:

@@ -53,6 +53,9 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except LlmError as error:
+        if request.writer.output_size:
+            _log.warning("answer_broken_off", path=request[CALL].path, reason=error.message)
+            raise ConnectionAbortedError from error  # as below: what is sent cannot become an error any more
         return answer(error)
     except web.HTTPException as error:
         return of_aiohttp(request, error)

@@ -140,11 +140,18 @@ class Engine:
             self._loop.call_soon_threadsafe(self._ready.set_exception, error)
             return
         self._loop.call_soon_threadsafe(self._ready.set_result, None)
-        while self._take_commands():
-            self._admit()
-            self._weigh()
-            for name, batch in self._residents.at_work():
-                self._step(name, batch)
+        try:
+            while self._take_commands():
+                self._admit()
+                self._weigh()
+                for name, batch in self._residents.at_work():
+                    self._step(name, batch)
+        except BaseException as error:
+            # Outside a step nobody can be told what was lost. A worker without an engine would take work and refuse it
+            # all, until each article has used up its deliveries.
+            log.critical("engine_broken", exc_info=error, hint="ending, to be started again")
+            self._watchdog.give_up()
+            return
         self._fail(list(self._submitted), Unavailable("The worker is shutting down; try again."))
         self._residents.close()
 
@@ -163,7 +170,8 @@ class Engine:
                 continue
             if command is None:
                 return False
-            command()
+            with self._watchdog.over():  # to take rows out of a batch is work for the device
+                command()
 
     def _submit(self, job: Job, submitted: float) -> None:
         self._submitted[job.id] = job, submitted
@@ -187,7 +195,8 @@ class Engine:
     def _admit(self) -> None:
         self._residents.sweep(self._scheduler.models)
         for job in self._scheduler.displace():
-            self._residents.set_aside(job)
+            with self._watchdog.over():
+                self._residents.set_aside(job)
         for job in self._scheduler.admit(self._residents.prompting):
             try:
                 if not self._residents.insert(job, self._submitted[job.id][1], self._scheduler.jobs):

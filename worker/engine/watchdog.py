@@ -1,4 +1,4 @@
-"""A step that hangs cannot be interrupted: the process ends instead, and its supervisor starts it again."""
+"""What hangs on the device cannot be interrupted: the process ends instead, and its supervisor starts it again."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ class Watchdog:
         self._stopped.set()
         self._thread.join()
 
+    def give_up(self) -> None:
+        """End the process: what is watched over is broken beyond repair."""
+        self._end(EXIT_CODE)
+
     @contextmanager
     def over(self) -> Iterator[None]:
         """The work inside must be done within the limit."""
@@ -46,5 +50,5 @@ class Watchdog:
             due = self._due
             if due is not None and time.monotonic() > due:
                 log.critical("engine_step_hangs", limit=self._limit, hint="ending, to be started again")
-                self._end(EXIT_CODE)
+                self.give_up()
                 return

@@ -23,6 +23,7 @@ from worker.jobs import Job, JobLane, Prepared
 from worker.recipes import Recipe
 from worker.transport import line, suspects
 from worker.transport.answers import Answer, Answers
+from worker.transport.ends import Original
 from worker.transport.handler import Handler
 from worker.transport.ledger import Ledger
 from worker.transport.presence import PresenceBoard
@@ -56,7 +57,7 @@ class Analyst(Handler):
     async def _do(self, msg: Msg, span: Span) -> None:
         address = subjects.parse_article(msg.subject)
         replace = wants_replacement(msg.headers)
-        if not replace and await self._ledger.has_analysis(address.recipe, address.token):
+        if await self._ledger.answered(Original.of(msg)):
             log.info("article", id=address.token, recipe=address.recipe, outcome="exists")
             return
         article = decode_article(msg.data)

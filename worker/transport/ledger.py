@@ -31,9 +31,9 @@ class Ledger(Ends):
         super().__init__(js)
         self._worker = worker
 
-    async def has_analysis(self, recipe: str, token: str) -> bool:
-        subject = subjects.analysis(recipe, token)
-        return await self._last(streams.ANALYSES.name, subject, direct=True) is not None
+    async def answered(self, original: Original) -> bool:
+        """Whether there is the analysis that the article asked for; of any replica, which may lag."""
+        return await self._answer(original, direct=True) is not None
 
     async def analysis(self, msg: Msg, token: str, analysis: Analysis, *, replace: bool) -> None:
         """Store an analysis; one that is there already stays and counts as stored, unless `replace`."""
@@ -72,12 +72,17 @@ class Ledger(Ends):
 
     async def _analysed(self, original: Original) -> bool:
         """Whether there is the analysis that the article asked for; then it has no letter any more."""
-        _, _, recipe, token = original.subject.split(".", 3)
-        analysis = await self._last(streams.ANALYSES.name, subjects.analysis(recipe, token))
-        if analysis is None or (wants_replacement(original.headers) and not _later(analysis, original)):
+        if await self._answer(original) is None:
             return False
         await self._take_back(original)
         return True
+
+    async def _answer(self, original: Original, *, direct: bool = False) -> RawStreamMsg | None:
+        _, _, recipe, token = original.subject.split(".", 3)
+        analysis = await self._last(streams.ANALYSES.name, subjects.analysis(recipe, token), direct=direct)
+        if analysis is None or (wants_replacement(original.headers) and not _later(analysis, original)):
+            return None
+        return analysis
 
     async def _take_back(self, original: Original) -> None:
         """The letter of this very article; that of an earlier life is the business of who sent it again."""

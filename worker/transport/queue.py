@@ -14,6 +14,7 @@ from nats.js import JetStreamContext
 
 from schemas import streams
 from schemas.runtime import log as logs
+from schemas.runtime import tasks
 from schemas.streams import Consumer
 from worker.transport import suspects
 from worker.transport.loop import Loop
@@ -75,8 +76,8 @@ class Queue:
         await self._take_late()
         if self._work:
             await asyncio.wait(self._work, timeout=grace)
-        left = {task: msg for task, msg in self._work.items() if task.cancel()}
-        await asyncio.gather(*left, return_exceptions=True)
+        left = dict(self._work)
+        await tasks.end(*left)
         for msg in left.values():
             await self._give_back(msg)
         await self._keeper.stop()

@@ -146,6 +146,27 @@ async def test_a_cancelled_batch_has_what_was_done(work: Work, http: aiohttp.Cli
     assert (await work.operator.jetstream().stream_info("BATCH_LINES")).state.messages == 0
 
 
+async def test_one_that_finds_no_room_can_be_cancelled(work: Work, http: aiohttp.ClientSession) -> None:
+    js = work.operator.jetstream()
+    config = (await js.stream_info("BATCH_LINES")).config
+    config.max_msgs = 1
+    await js.update_stream(config)
+    api = Api(http)
+    batch = await api.begin((await api.upload(jsonl(*(line(f"c{n}") for n in range(3)))))["id"])
+    await api.until(batch["id"], "in_progress")
+    async with asyncio.timeout(10):
+        while (await js.stream_info("BATCH_LINES")).state.messages == 0:
+            await asyncio.sleep(0.05)
+    await api.ask("POST", f"/v1/batches/{batch['id']}/cancel")
+    async with asyncio.timeout(10):
+        done = await api.until(batch["id"])
+    assert (done["status"], done["request_counts"]) == (
+        "cancelled",
+        {"total": 3, "completed": 0, "failed": 0},
+    )
+    assert (await js.stream_info("BATCH_LINES")).state.messages == 0
+
+
 async def test_what_is_not_done_in_time_expires(work: Work, http: aiohttp.ClientSession) -> None:
     api = Api(http)
     batch = await api.begin((await api.upload(jsonl(*(line(f"c{n}") for n in range(3)))))["id"])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 from batching import Api, form, jsonl, line
+from raw_http import Raw
 
 from bridge.client import files
 
@@ -178,6 +179,13 @@ async def test_a_damaged_file_is_not_given_as_whole(work: Work, start: Start) ->
     async with http.get(f"/v1/files/{file['id']}/content") as answer:
         with pytest.raises(aiohttp.ClientError):
             await answer.read()
+    raw = await Raw.connect(http)
+    await raw.send(f"GET /v1/files/{file['id']}/content HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        received = await raw.reader.read(-1)  # until the bridge hangs up
+    assert len(received) > MB
+    assert received.count(b"HTTP/1.1 ") == 1, "an error was written into the file"
+    raw.writer.close()
 
 
 def peak(pid: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -231,6 +232,27 @@ async def test_what_comes_at_the_end_is_given_back_at_once(desk: Desk) -> None:
     await desk.queue.start()
     await desk.until(*names, "late")
     assert {msg.metadata.num_delivered for msg in desk.held.values()} == {2}
+
+
+async def test_work_that_missed_its_end_is_given_back_as_well(desk: Desk) -> None:
+    """A handler that gets the server's answer in the same moment: see schemas/runtime/tasks.py."""
+
+    async def deaf(msg: Msg) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await desk.handle(msg)
+        await asyncio.Event().wait()
+
+    desk.queue = Queue(desk.worker, desk.worker.jetstream(), SLOTS, {streams.ARTICLES.name: deaf})
+    await desk.publish("a")
+    await desk.queue.start()
+    await desk.until("a")
+    async with asyncio.timeout(10):
+        await desk.queue.stop(0)
+    desk.queue = desk.new_queue()
+    desk.held.clear()
+    await desk.queue.start()
+    await desk.until("a")
+    assert desk.held["a"].metadata.num_delivered == 2
 
 
 async def test_one_that_comes_again_while_it_is_held_is_not_handled_twice(desk: Desk) -> None:

@@ -154,6 +154,15 @@ async def test_an_earlier_analysis_is_no_end_of_one_that_is_to_replace_it(house:
     assert letter is not None and DeadLetter.from_headers(letter.headers).replace
 
 
+async def test_a_replacement_is_made_once(house: House) -> None:
+    """It comes again when its acknowledgement is lost, as any article does."""
+    await house.analyse(await house.take())
+    msg = await house.take(**{"Llm-Replace": "true"})
+    assert not await house.ledger.answered(Original.of(msg))
+    await house.ledger.analysis(msg, "a", ANALYSIS, replace=True)
+    assert await house.ledger.answered(Original.of(msg))
+
+
 async def test_one_that_slept_through_a_failed_write_looks_again(house: House) -> None:
     """The server was away when it wrote, and what it had to say is told by another when it comes back."""
     msg = await house.take()

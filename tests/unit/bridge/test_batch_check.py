@@ -78,6 +78,15 @@ def test_a_fault_has_its_line(wrong: object, code: str, param: str | None) -> No
     assert len(found.faults[0].message) < 300
 
 
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_longest_line_is_one_that_the_queue_takes(over: int) -> None:
+    """The server counts its header as well."""
+    most = streams.BATCH_LINES.max_msg_size - len(b"NATS/1.0\r\nLlm-Api: chat\r\n\r\n")
+    empty = encode({"model": "m", "x": ""})
+    found = checked(line("a", body={"model": "m", "x": "y" * (most - len(empty) + over)}))
+    assert [one.code for one in found.faults] == ["request_too_large"] * over
+
+
 def test_an_empty_file_and_too_many_lines() -> None:
     assert [one.code for one in checked().faults] == ["empty_file"]
     found = Check(CHAT)

@@ -31,6 +31,24 @@ def test_a_file_is_taken_when_it_has_not_changed_since_the_last_look(spool: Spoo
     assert (tmp_path / "done" / "a.jsonl").read_text() == "12"
 
 
+def test_what_took_its_name_meanwhile_stays_to_be_read(spool: Spool, tmp_path: Path) -> None:
+    """Crawlers use names again, or go on writing; with `--wait` hours may lie between."""
+    file = tmp_path / "a.jsonl"
+    file.write_text("1")
+    spool.resting()
+    assert spool.resting() == [file]
+    (tmp_path / "b").write_text("2")
+    (tmp_path / "b").rename(file)
+    assert not spool.done(file)
+    assert not spool.failed(file, ["bad"])
+    assert file.read_text() == "2"
+    assert list((tmp_path / "done").iterdir()) == list((tmp_path / "failed").iterdir()) == []
+    spool.resting()
+    assert spool.resting() == [file]
+    assert spool.done(file)
+    assert not spool.done(file)  # it is not there any more
+
+
 def test_only_what_is_meant(spool: Spool, tmp_path: Path) -> None:
     for name in ("b.jsonl", "a.ndjson", ".hidden.jsonl", "c.jsonl.part", "d.txt"):
         (tmp_path / name).write_text("x")
@@ -42,7 +60,8 @@ def test_only_what_is_meant(spool: Spool, tmp_path: Path) -> None:
 def test_names_may_come_again(spool: Spool, tmp_path: Path) -> None:
     for text in "123":
         (tmp_path / "a.jsonl").write_text(text)
-        spool.failed(tmp_path / "a.jsonl", [f"wrong {text}", "worse"])
+        spool.resting()
+        assert spool.failed(tmp_path / "a.jsonl", [f"wrong {text}", "worse"])
     found = {file.name: file.read_text() for file in (tmp_path / "failed").iterdir()}
     assert found == {
         "a.jsonl": "1",
