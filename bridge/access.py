@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from bridge import credentials
 from bridge.client import Client
-from bridge.client.connection import Refused, connect
+from bridge.client.connection import Absent, connect
+from bridge.client.gate import Gate
 from bridge.credentials import User
 from bridge.settings import Settings
 from bridge.up import folder
-from schemas.errors import Unavailable
 from schemas.runtime.tls import Tls
 
 
@@ -44,12 +44,10 @@ async def connected(user: User) -> AsyncIterator[Client]:
         nc = await connect(
             access.url, access.user, access.password, name="nats-mlx", wait=False, tls=access.tls
         )
-    except Refused:
-        raise
-    except Unavailable as error:
+    except Absent as error:
         if access.found:
             raise
-        raise Unavailable(
+        raise Absent(
             f"{error.message} No `nats-mlx up` runs here either: start it, or set NATS_URL, NATS_USER and "
             "NATS_PASSWORD."
         ) from None
@@ -57,3 +55,18 @@ async def connected(user: User) -> AsyncIterator[Client]:
         yield nc
     finally:
         await nc.close()
+
+
+@contextlib.asynccontextmanager
+async def reached(user: User, gate: Gate) -> AsyncIterator[Client]:
+    """As connected(); a patient gate waits for a server that is not there yet. Raises GaveUp."""
+    async with contextlib.AsyncExitStack() as stack:
+        nc = None
+        while nc is None:
+            try:
+                nc = await stack.enter_async_context(connected(user))
+            except Absent as error:
+                if not gate.patient:
+                    raise
+                await gate.reconnect(error.message.removesuffix("."))
+        yield nc

@@ -38,7 +38,10 @@ class Settings(ProcessSettings):
     request_timeout: float = Field(600.0, gt=0, description="seconds until the first reply")
     idle_timeout: float = Field(120.0, gt=0, description="seconds between two messages of a stream")
     shutdown_timeout: float = Field(
-        20.0, ge=0, description="seconds at the end: half for running requests to finish, half for their end"
+        20.0,
+        ge=0,
+        le=60,
+        description="seconds at the end: half for running requests to finish, half for their end",
     )
     max_body: Annotated[int, Default("1016 KiB")] = Field(
         _MAX_BODY, ge=1, le=_MAX_BODY, description="bytes of a request; NATS takes 1 MiB with headers"

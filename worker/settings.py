@@ -126,9 +126,9 @@ class Settings(ProcessSettings):
     replicas: int = Field(
         1, ge=1, le=5, description="copies of each stream in a cluster; a stream that has more keeps them"
     )
-    presence_interval: float = Field(5.0, gt=0, description="seconds between two signs of life")
+    presence_interval: float = Field(5.0, gt=0, le=15, description="seconds between two signs of life")
     shutdown_grace: float = Field(
-        10.0, ge=0, description="seconds for running work at the end, which takes 4 more at most"
+        10.0, ge=0, le=60, description="seconds for running work at the end, which takes 4 more at most"
     )
 
     @property

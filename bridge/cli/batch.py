@@ -18,6 +18,7 @@ from bridge import jsonl
 from bridge.access import connected
 from bridge.batches import begin, states
 from bridge.batches.check import LONGEST, parse
+from bridge.batches.endpoints import ENDPOINTS
 from bridge.cli import lines, tables
 from bridge.cli.output import Progress, json_line, note, say
 from bridge.cli.output import out as stdout
@@ -80,11 +81,12 @@ def _need_room(out: Path | None) -> None:
 
 
 async def _run(file: Path, size: int, out: Path | None) -> int:
-    wanted = {"endpoint": await _endpoint(file), "completion_window": "24h"}
+    endpoint = await _endpoint(file)
     async with connected("operator") as nc:
         with Progress() as progress:
             sent = await _send(nc, file, size, progress)
-        batch = await begin.begin(nc, convert(BatchRequest, wanted | {"input_file_id": sent}))
+        wanted = {"input_file_id": sent, "endpoint": endpoint, "completion_window": "24h"}
+        batch = await begin.begin(nc, convert(BatchRequest, wanted))
         note(f"{batch.id} is on its way, also without this command: `nats-mlx batch get` goes on with it")
         return await _see_through(nc, batch.id, out)
 
@@ -99,9 +101,13 @@ async def _endpoint(file: Path) -> str:
     with file.open("rb") as source:
         async for text in jsonl.lines(lines.chunks(source.fileno()), LONGEST):
             try:
-                return parse(1, text).url
+                url = parse(1, text).url
             except BadRequest as error:
                 raise BadRequest(f"{file}:1: {error.message}", param=error.param, code=error.code) from None
+            if url not in ENDPOINTS:
+                ours = ", ".join(f"`{one}`" for one in ENDPOINTS)
+                raise BadRequest(f"{file}:1: `{url}` is no `url` of a batch; those are {ours}.", param="url")
+            return url
     raise BadRequest(f"{file} is empty: a batch needs at least one request.")
 
 

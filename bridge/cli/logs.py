@@ -33,7 +33,8 @@ def logs(
     as_json: Annotated[bool, typer.Option("--json", help="The lines as they are in the files.")] = False,
 ) -> None:
     """Show the log files of the data folder, oldest line first."""
-    folder = Settings.load().data_dir / "logs"
+    settings = Settings.load()
+    folder = settings.log_file.parent if settings.log_file else settings.data_dir / "logs"
     wanted = Wanted(request, trace, level)
     found = 0
     for line in _lines(folder, follow):
@@ -42,7 +43,8 @@ def logs(
             _show(line, as_json)
     if not found:
         note(
-            f"There is nothing of it in {folder}. If `up` has another data folder, set NATS_MLX_DATA_DIR to it."
+            f"There is nothing of it in {folder}. If `up` has another data folder, set NATS_MLX_DATA_DIR to it; "
+            "if a worker or a bridge has a log file of its own, set NATS_MLX_LOG_FILE."
         )
         raise typer.Exit(1)
 

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from bridge.access import connected
+from bridge.access import reached
 from bridge.cli import lines, watch
-from bridge.cli.output import Progress, say
+from bridge.cli.output import Progress, note, say
 from bridge.cli.publications import Json, Lines, summary
 from bridge.client.articles import Target
+from bridge.client.gate import Gate
 from bridge.publication import Publication, Tally
 from schemas.subjects import Lane
 
@@ -62,10 +63,11 @@ def publish(
 
 async def run(files: list[Path], target: Target, wait: bool, give_up: float | None, as_json: bool) -> Tally:
     started = time.monotonic()
-    async with connected("publisher") as nc:
+    patient = give_up is not None
+    async with reached("publisher", Gate(note, give_up, patient=patient)) as nc:
         with Progress() as progress:
             report = Json() if as_json else Lines(progress, wait)
-            publication = Publication(nc, target, report, give_up)
+            publication = Publication(nc, target, report, give_up, patient=patient)
             report.tally = publication.tally
             work = publication.publish_and_wait if wait else publication.publish
             await work(lines.of_files(files))

@@ -9,18 +9,17 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from bridge.access import connected
+from bridge.access import reached
 from bridge.cli import lines
 from bridge.cli.output import Progress, json_line, note, say
 from bridge.cli.publications import Json, Lines, summary
 from bridge.client import Client
 from bridge.client.articles import Outgoing, Target
-from bridge.client.connection import Refused
 from bridge.client.gate import Gate
 from bridge.client.outcomes import Outcome
 from bridge.publication import Line, Publication, Report, Tally
 from bridge.spool import Spool
-from schemas.errors import LlmError, Unavailable
+from schemas.errors import LlmError
 
 _LOOK_EVERY = 2.0
 
@@ -30,7 +29,7 @@ class _How(NamedTuple):
     wait: bool
     give_up: float | None
     as_json: bool
-    stays: bool  # until somebody ends it, whatever is not there yet
+    patient: bool  # with whatever is not there yet
 
 
 async def run(
@@ -41,34 +40,19 @@ async def run(
     Whatever kills it before a file is moved, the file is sent again: articles that wait or are analysed already
     are not done twice.
     """
-    how, good = _How(target, wait, give_up, as_json, stays=not once), True
-    async with contextlib.AsyncExitStack() as stack:
-        spool = stack.enter_context(contextlib.closing(Spool(folder)))
-        nc = await _reach(stack, how)
-        spool.resting()  # what is there, to see whether it rests
-        while True:
-            await asyncio.sleep(_LOOK_EVERY)
-            for file in spool.resting():
-                tally = await _file(nc, spool, file, how)
-                good &= not tally.failed
-                if tally.gave_up:
-                    return False
-            if once:
-                return good
-
-
-async def _reach(stack: contextlib.AsyncExitStack, how: _How) -> Client:
-    """Raises Unavailable for a server that is not there, at once or when it gives up."""
-    gate = Gate(note, how.give_up)
-    while True:
-        try:
-            return await stack.enter_async_context(connected("publisher"))
-        except Refused:
-            raise
-        except Unavailable as error:
-            if not how.stays:
-                raise
-            await gate.reconnect(error.message.removesuffix("."))
+    how, good = _How(target, wait, give_up, as_json, not once or give_up is not None), True
+    with contextlib.closing(Spool(folder)) as spool:
+        async with reached("publisher", Gate(note, give_up, patient=how.patient)) as nc:
+            spool.resting()  # what is there, to see whether it rests
+            while True:
+                await asyncio.sleep(_LOOK_EVERY)
+                for file in spool.resting():
+                    tally = await _file(nc, spool, file, how)
+                    good &= not tally.failed
+                    if tally.gave_up:
+                        return False
+                if once:
+                    return good
 
 
 async def _file(nc: Client, spool: Spool, file: Path, how: _How) -> Tally:
@@ -82,7 +66,7 @@ async def _file(nc: Client, spool: Spool, file: Path, how: _How) -> Tally:
     with Progress() as progress:
         report = Json() if how.as_json else Lines(progress, how.wait)
         told = _Told(report)
-        publication = Publication(nc, how.target, told, how.give_up, patient=how.stays)
+        publication = Publication(nc, how.target, told, how.give_up, patient=how.patient)
         report.tally = publication.tally
         work = publication.publish_and_wait if how.wait else publication.publish
         await work(lines.of_files([file]))

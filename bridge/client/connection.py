@@ -5,9 +5,9 @@ from __future__ import annotations
 from nats.aio.client import Client
 
 from schemas.errors import Unavailable
-from schemas.runtime.connection import Refused, connect
+from schemas.runtime.connection import Absent, Refused, connect
 
-__all__ = ["Refused", "connect", "require"]
+__all__ = ["Absent", "Refused", "connect", "require"]
 
 
 def require(client: Client) -> None:

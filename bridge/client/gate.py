@@ -23,7 +23,7 @@ class GaveUp(Unavailable):
 class Gate:
     """`say` hears why it waits. `give_up`: seconds without any progress after which waiting ends; None is never.
 
-    `patient`: also for a queue that was never there yet; else only for one that did take something.
+    `patient`: also for a server and a queue that were never there yet; else only for one that did take something.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ Name = Literal["up", "worker", "bridge"]
 NAMES: tuple[Name, ...] = get_args(Name)
 
 # `up` ends three processes in order, each within its own time.
-ENDS_IN = 90
+ENDS_IN = 160
 # A start that failed is tried again after so many seconds.
 AGAIN_IN = 30
 # Exit codes after which another start would end in the same way: wrong settings, streams of a newer version.

@@ -16,8 +16,9 @@ from schemas.errors import Unavailable
 
 HOST = "127.0.0.1"
 
-# A worker finishes or gives back what it computes, the bridge what it serves; the server writes its store.
-_WORKER_GRACE, _BRIDGE_GRACE, _SERVER_GRACE = 30.0, 25.0, 15.0
+# A worker finishes or gives back what it computes, the bridge what it serves, each within a setting of its
+# own, whose most is below these; the server writes its store.
+_WORKER_GRACE, _BRIDGE_GRACE, _SERVER_GRACE = 70.0, 65.0, 15.0
 
 
 class Programs:

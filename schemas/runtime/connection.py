@@ -27,6 +27,12 @@ class Refused(Unavailable):
     default_code = "nats_refused"
 
 
+class Absent(Unavailable):
+    """Nobody answers there, which time may mend."""
+
+    default_code = "nats_absent"
+
+
 async def connect(
     url: str,
     user: str | None,
@@ -38,8 +44,8 @@ async def connect(
     closed: Callable[[], None] | None = None,
     client: Client | None = None,
 ) -> Client:
-    """A connected client, which reconnects for ever. Raises Unavailable, or Refused for a wrong password or
-    certificate.
+    """A connected client, which reconnects for ever. Raises Unavailable: Refused for a wrong password or
+    certificate, Absent where no server is.
 
     Its `stats` count as `dropped` the messages for which a subscription had no room.
 
@@ -58,7 +64,7 @@ async def connect(
         if events.refused.is_set():
             raise Refused(f"NATS at {events.address} {events.refusal}.")
         if not attempt.done():
-            raise Unavailable(
+            raise Absent(
                 f"No NATS server answers at {events.address}; start it or set NATS_URL"
                 + (" (tls://... if it wants TLS)." if tls is None else ".")
             )

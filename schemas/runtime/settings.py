@@ -93,12 +93,12 @@ class ProcessSettings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = Field(
         "auto",
         validation_alias="NATS_MLX_LOG_FORMAT",
-        description="`console`, `json`, or `auto`: for people on a terminal, JSON lines elsewhere",
+        description="on stderr: `console`, `json`, or `auto`: for people on a terminal, JSON lines elsewhere",
     )
     log_file: Annotated[Path | None, Default("none, in `up` `<data dir>/logs`")] = Field(
         None,
         validation_alias="NATS_MLX_LOG_FILE",
-        description="JSON lines into this file; a new one each day and at a tenth of the next setting",
+        description="JSON lines of a worker or bridge by itself; a new one each day and at a tenth of the next setting",
     )
     log_bytes: ByteSize = Field(
         ByteSize(200 * 1024**2),

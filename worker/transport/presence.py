@@ -9,15 +9,14 @@ import platform
 import time
 from collections.abc import Iterable
 
-import msgspec
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NoKeysError, NotFoundError
 from nats.js.kv import KeyValue
 
 from schemas import __version__, streams, subjects
-from schemas.codec import encode
-from schemas.errors import NotFound, Unavailable
+from schemas.codec import decode, encode
+from schemas.errors import BadRequest, NotFound, Unavailable
 from schemas.presence import ModelCard, Presence
 from schemas.runtime import log as logs
 from worker.engine.catalog import Entry
@@ -50,7 +49,11 @@ async def _everyone(bucket: KeyValue) -> list[Presence]:
     found: list[Presence] = []
     for key in keys:
         with contextlib.suppress(NotFoundError):  # it left in this moment
-            found.append(msgspec.json.decode((await bucket.get(key)).value or b"", type=Presence))
+            entry = await bucket.get(key)
+            try:
+                found.append(decode(Presence, entry.value or b""))
+            except BadRequest as error:
+                log.warning("bad_presence", worker=key, error=error.message)
     return found
 
 

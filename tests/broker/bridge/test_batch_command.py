@@ -79,13 +79,14 @@ async def test_what_cannot_begin_says_why(
         (b"no json\n", f"error: {file}:1: The line is not valid JSON in UTF-8."),
         (
             jsonl(line("a", url="/v1/completions") | {"url": "/v1/embeddings"}),
-            "error: Invalid value for `endpoint`: ",
+            f"error: {file}:1: `/v1/embeddings` is no `url` of a batch; ",
         ),
     ):
         file.write_bytes(text)
         ran = await batch("run", str(file))
         assert (ran.code, ran.out) == (1, "")
         assert ran.err.startswith(why), ran.err
+        assert (await work.operator.jetstream().stream_info("OBJ_llm_files")).state.messages == 0
     assert (await batch("run", str(file), "-o", str(tmp_path / "none" / "x"))).code == 2
     file.write_bytes(jsonl(line("a"), line("a")))
     ran = await batch("run", str(file))

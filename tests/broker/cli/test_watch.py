@@ -15,7 +15,7 @@ from bridge import credentials
 from bridge.client import Client
 from tests import readme
 from tests.broker.cli.conftest import serving
-from tests.broker.cli.test_commands import Command, command
+from tests.broker.cli.test_commands import Command, command, run
 from tests.ports import free_port
 from worker.transport import topology
 
@@ -142,6 +142,20 @@ async def test_who_stays_waits_for_a_server_and_for_the_streams(tmp_path: Path) 
             watcher.send_signal(signal.SIGINT)
             await watcher.communicate()
     assert inside(folder) == ["done/1.jsonl"]
+
+
+@pytest.mark.parametrize("how", [["--watch", "."], ["--watch", ".", "--once"], ["1.jsonl"]])
+async def test_a_server_is_waited_for_as_long_as_one_says(how: list[str], tmp_path: Path) -> None:
+    (tmp_path / "1.jsonl").write_text(GOOD)
+    env = {"NATS_URL": f"nats://127.0.0.1:{free_port()}", "NATS_MLX_DATA_DIR": str(tmp_path / "none")}
+    arguments = [word if word.startswith("--") else str(tmp_path / word) for word in how]
+    ran = await run("publish", *arguments, "--give-up", "2.5", env=env)
+    waits, gave_up = ran.err.splitlines()
+    assert waits.startswith("No NATS server answers at ")
+    assert waits.endswith("; waiting")
+    assert gave_up.startswith("error: Gave up after 2.5 s: No NATS server answers at ")
+    assert ran.code == 1
+    assert inside(tmp_path) == ["1.jsonl"]
 
 
 async def test_who_gives_up_leaves_the_file(

@@ -26,13 +26,14 @@ async def test_the_entry_of_one_that_died_here_is_taken_down(server: Server) -> 
     assert not await clear_away(js)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
+    await bucket.put("stranger", b"{}")  # of another version, or by hand: no word about anybody
     await _enter(bucket, "elsewhere", gone.pid, host="another-machine")
     await _enter(bucket, "neighbour", os.getppid())
     assert not await clear_away(js)
     await _enter(bucket, "dead", gone.pid)
     await _enter(bucket, "container", os.getpid())
     assert await clear_away(js)
-    assert set(await bucket.keys()) == {"elsewhere", "neighbour"}
+    assert set(await bucket.keys()) == {"elsewhere", "neighbour", "stranger"}
     await nc.close()
     assert server.denied == []
 
