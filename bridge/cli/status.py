@@ -80,7 +80,8 @@ def _say(found: Overview) -> None:
     """The whole as one line, for a pipe or a log."""
     queue, workers = found.queue, found.workers
     waiting, in_flight = (
-        sum(getattr(lane, field) for lane in queue.lanes) for field in ("waiting", "in_flight")
+        sum(getattr(lane, field) for lane in (*queue.lanes, queue.lines))
+        for field in ("waiting", "in_flight")
     )
     speed = sum(one.decode_tokens_per_second for one in workers)
     parts = [
@@ -130,6 +131,8 @@ def _queue(state: QueueState) -> list[RenderableType]:
     for lane in state.lanes:
         oldest = "" if lane.oldest_seconds is None else _span(lane.oldest_seconds)
         tables.add(built, lane.lane, lane.waiting, lane.in_flight, oldest)
+    if state.lines.waiting or state.lines.in_flight:
+        tables.add(built, "batch", state.lines.waiting, state.lines.in_flight, "")
     return [built, Text(_done(state))]
 
 

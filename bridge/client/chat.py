@@ -152,7 +152,14 @@ class Reader:
             raise StopAsyncIteration
         if not self._arrived:
             await self._more()
+        if self._fault is not None:
+            raise self._fault
         return self._read()
+
+    def fail(self, fault: LlmError) -> None:
+        """What is read next is this, whatever comes."""
+        self._fault = fault
+        self._wakes.set()
 
     def ready(self) -> list[Reply]:
         """Of what has arrived meanwhile, a batch, without waiting. A fault in it is raised by the next read."""

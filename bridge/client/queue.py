@@ -11,29 +11,34 @@ from nats.aio.client import Client
 from bridge.client import stored
 from bridge.client.census import Census
 from schemas import streams
+from schemas.streams import Consumer
 from schemas.subjects import LANES, Lane
 
 # The pace is that of so many seconds.
 _WINDOW = dt.timedelta(minutes=10)
 
 
-class LaneState(msgspec.Struct, frozen=True):
-    """Articles that no worker has yet, and those that one has. `oldest_seconds`: the first of both was published
-    so long ago.
-    """
+class Depth(msgspec.Struct, frozen=True, kw_only=True):
+    """Work that no worker has yet, and that which one has."""
 
-    lane: Lane
     waiting: int
     in_flight: int
+
+
+class LaneState(Depth, frozen=True, kw_only=True):
+    """Articles. `oldest_seconds`: the first that is not done was published so long ago."""
+
+    lane: Lane
     oldest_seconds: float | None = None
 
 
 class QueueState(msgspec.Struct, frozen=True):
     """`done` and `dead` are there now, of `ever_done` and `ever_dead` that were ever stored. `pace` is in analyses a
-    second, of late; `eta_seconds` is None while nothing moves.
+    second, of late; `eta_seconds`, of articles, is None while nothing moves. `lines` are those of batches.
     """
 
     lanes: list[LaneState]
+    lines: Depth
     done: int
     dead: int
     ever_done: int
@@ -45,8 +50,9 @@ class QueueState(msgspec.Struct, frozen=True):
 
 async def state(nc: Client, census: Census) -> QueueState:
     """Raises Unavailable, with the way out where there is no queue yet."""
-    lanes, done, (reasons, ever_dead), pace = await asyncio.gather(
+    lanes, lines, done, (reasons, ever_dead), pace = await asyncio.gather(
         asyncio.gather(*(_lane(nc, lane) for lane in LANES)),
+        _depth(nc, streams.LINE_CONSUMER),
         stored.info(nc, f"STREAM.INFO.{streams.ANALYSES.name}"),
         census.take(),
         _pace(nc),
@@ -54,6 +60,7 @@ async def state(nc: Client, census: Census) -> QueueState:
     left = sum(lane.waiting + lane.in_flight for lane in lanes)
     return QueueState(
         lanes=lanes,
+        lines=lines,
         done=done["state"]["messages"],
         dead=sum(reasons.values()),
         ever_done=done["state"]["last_seq"],
@@ -73,14 +80,19 @@ def eta(left: int, pace: float) -> float | None:
 
 async def _lane(nc: Client, lane: Lane) -> LaneState:
     consumer = streams.LANE_CONSUMERS[lane]
-    info = await stored.info(nc, f"CONSUMER.INFO.{consumer.stream}.{consumer.durable_name}")
+    depth = await _depth(nc, consumer)
     oldest = await stored.first(nc, consumer.stream, consumer.filter_subject)
     return LaneState(
-        lane,
-        info["num_pending"],
-        info["num_ack_pending"],
-        None if oldest is None else max(0.0, (_now() - oldest.at).total_seconds()),
+        lane=lane,
+        waiting=depth.waiting,
+        in_flight=depth.in_flight,
+        oldest_seconds=None if oldest is None else max(0.0, (_now() - oldest.at).total_seconds()),
     )
+
+
+async def _depth(nc: Client, consumer: Consumer) -> Depth:
+    info = await stored.info(nc, f"CONSUMER.INFO.{consumer.stream}.{consumer.durable_name}")
+    return Depth(waiting=info["num_pending"], in_flight=info["num_ack_pending"])
 
 
 async def _pace(nc: Client) -> float:

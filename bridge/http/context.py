@@ -10,6 +10,7 @@ from aiohttp import web
 
 from bridge.client import Client
 from bridge.client.overview import Observer
+from bridge.http.closing import Closing
 from bridge.http.guard import Guard
 from bridge.http.limits import Meter, Meters, Visit
 from bridge.keys import Key
@@ -63,6 +64,7 @@ NATS = web.AppKey("nats", Client)
 OBSERVER = web.AppKey("observer", Observer)
 ACTIVE = web.AppKey("active", set[str])  # ids of requests on their way
 STOPPING = web.AppKey("stopping", asyncio.Event)  # set at the end of the process
+CLOSING = web.AppKey("closing", Closing)
 METERS = web.AppKey("meters", Meters)
 GUARD = web.AppKey("guard", Guard)
 CALL = web.RequestKey("call", Call)

@@ -22,6 +22,7 @@ _OVERVIEW = {
     "figures": {},
     "queue": {
         "lanes": [{"lane": "norm", "waiting": 93, "in_flight": 16, "oldest_seconds": 612.0}],
+        "lines": {"waiting": 40, "in_flight": 0},
         "done": 900, "dead": 1, "ever_done": 900, "ever_dead": 4, "dead_by_reason": {"unknown_recipe": 1},
         "pace": 0.5, "eta_seconds": 218.0,
     },

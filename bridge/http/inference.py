@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bridge.client import Client, chat, presence
-from bridge.http.context import CALL, NATS, SETTINGS
+from bridge.http import closing
+from bridge.http.context import CALL, CLOSING, NATS, SETTINGS
 from schemas import subjects
 from schemas.errors import BadRequest, LlmError, NotFound, Unavailable
 
@@ -20,9 +21,10 @@ async def whole(request: web.Request, subject: str, model: str | None, payload: 
     """The answer of who listens on `subject` in one piece, or the worker's refusal."""
     async with _begun(request, subject, model, payload) as place:
         headers = request[CALL].headers()
-        reply = await chat.ask(
-            request.app[NATS], place, payload, headers, request.app[SETTINGS].request_timeout
-        )
+        async with request.app[CLOSING].limit():
+            reply = await chat.ask(
+                request.app[NATS], place, payload, headers, request.app[SETTINGS].request_timeout
+            )
     _pay(request, reply)
     return reply
 
@@ -43,6 +45,7 @@ async def streamed(
             first=settings.request_timeout,
             idle=settings.idle_timeout,
         ) as chunks,
+        _told_of_the_end(request, chunks),
     ):
         first = await anext(chunks, None)
         if first is not None and not first.ok:
@@ -55,6 +58,12 @@ async def streamed(
             # An answer that was not heard to its end was computed all the same: a token a chunk, or more.
             sent = _guess(payload) + (request[CALL].chunks or 0)
             request[CALL].pay(sent if chunks.tokens is None else chunks.tokens)
+
+
+@contextlib.asynccontextmanager
+async def _told_of_the_end(request: web.Request, chunks: chat.Reader) -> AsyncIterator[None]:
+    with request.app[CLOSING].telling(lambda: chunks.fail(closing.over())):
+        yield
 
 
 def check_count(number: int, limit: int, field: str) -> None:

@@ -70,6 +70,14 @@ def _queue(queue: QueueState) -> Iterator[Metric]:
         (((one.lane,), one.oldest_seconds or 0.0) for one in lanes),
         "lane",
     )
+    yield _gauge(
+        "batch_lines_waiting", "Lines of batches that no worker has yet.", [((), queue.lines.waiting)]
+    )
+    yield _gauge(
+        "batch_lines_in_flight",
+        "Lines of batches that a worker has, or will be given again.",
+        [((), queue.lines.in_flight)],
+    )
     if queue.eta_seconds is not None:
         yield _gauge(
             "queue_eta_seconds", "Until the queue is empty, at its pace of late.", [((), queue.eta_seconds)]

@@ -26,7 +26,8 @@ from bridge.http import (
     status,
     work,
 )
-from bridge.http.context import ACTIVE, GUARD, METERS, NATS, OBSERVER, SETTINGS, STOPPING
+from bridge.http.closing import Closing
+from bridge.http.context import ACTIVE, CLOSING, GUARD, METERS, NATS, OBSERVER, SETTINGS, STOPPING
 from bridge.http.errors import errors, say_when_closing
 from bridge.http.guard import guard
 from bridge.http.limits import Meters
@@ -46,6 +47,7 @@ def build(settings: Settings, nc: Client) -> web.Application:
     app[ACTIVE] = set()
     app[METERS] = Meters(keys.all)
     app[STOPPING] = asyncio.Event()
+    app[CLOSING] = Closing()
     app.on_shutdown.append(_stop)
     app.cleanup_ctx.append(_keep_batches)
     app.on_response_prepare.append(headers.dress)
@@ -85,5 +87,8 @@ async def _keep_batches(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _stop(app: web.Application) -> None:
-    """Feeds would go on for as long as somebody listens."""
+    """Feeds would go on for as long as somebody listens, and answers longer than there is time: aiohttp waits twice for
+    half of it, then it cuts them off.
+    """
     app[STOPPING].set()
+    app[CLOSING].begin(app[SETTINGS].shutdown_timeout / 2)

@@ -1,11 +1,14 @@
 // Who works, and how the queue stands.
 let deadCount = null;
 
+const todo = (some) => some.reduce((sum, one) => sum + one.waiting + one.in_flight, 0);
+
 function glance(seen) {
-  const left = seen.queue.lanes.reduce((sum, lane) => sum + lane.waiting + lane.in_flight, 0);
+  const articles = todo(seen.queue.lanes);
+  const left = articles + todo([seen.queue.lines]);
   const many = seen.workers.length === 1 ? "1 worker" : `${seen.workers.length} workers`;
   const work = left ? `${left} to do` : "nothing waits";
-  const end = left && seen.queue.eta_seconds !== null ? `, done in about ${lasting(seen.queue.eta_seconds)}` : "";
+  const end = articles && seen.queue.eta_seconds !== null ? `, ${articles === left ? "" : "articles "}done in about ${lasting(seen.queue.eta_seconds)}` : "";
   const stuck = left > 0 && !seen.workers.length;
   find("#glance").className = stuck ? "bad" : "";
   find("#glance").textContent = seen.workers.length
@@ -17,17 +20,17 @@ function glance(seen) {
 const tile = (name, value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
 
 function showQueue(queue) {
-  const left = queue.lanes.reduce((sum, lane) => sum + lane.waiting + lane.in_flight, 0);
+  const articles = todo(queue.lanes), lines = todo([queue.lines]);
   fill(
     "#queue dl",
-    tile("to do", left),
-    tile("time left", left ? lasting(queue.eta_seconds) : "–"),
+    tile("to do", articles + lines),
+    tile("time left", articles ? lasting(queue.eta_seconds) : "–"),
     tile("done", queue.done),
     tile("dead", queue.dead),
   );
-  const rows = queue.lanes.map((lane) =>
-    make("tr", {}, ...[lane.lane, lane.waiting, lane.in_flight, lasting(lane.oldest_seconds)].map((cell) => make("td", {}, cell))),
-  );
+  const told = queue.lanes.map((lane) => [lane.lane, lane.waiting, lane.in_flight, lasting(lane.oldest_seconds)]);
+  if (lines) told.push(["batch", queue.lines.waiting, queue.lines.in_flight, ""]);
+  const rows = told.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell))));
   fill("#queue tbody", ...rows);
 }
 

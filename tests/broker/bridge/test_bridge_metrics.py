@@ -103,6 +103,10 @@ async def test_queue_and_workers_are_told_by_nats(
     async with http.post("/articles", json=[article(key) for key in "abc"]) as got:
         assert got.status == 202
     await work.take()
+    for number in range(3):
+        await work.operator.jetstream().publish(f"batches.b.{number}", b"{}")
+    lines = await work.worker.jetstream().pull_subscribe_bind("batch-lines", "BATCH_LINES")
+    await lines.fetch(1)
     await work.analyse("x1")
     await work.analyse("x2")
     await work.bury("y")
@@ -118,6 +122,7 @@ async def test_queue_and_workers_are_told_by_nats(
     )
     assert 0 < found['nats_mlx_queue_oldest_seconds{lane="norm"}'] < 60
     assert found["nats_mlx_queue_eta_seconds"] > 0
+    assert (found["nats_mlx_batch_lines_waiting"], found["nats_mlx_batch_lines_in_flight"]) == (2, 1)
     assert (found["nats_mlx_analyses_total"], found["nats_mlx_dead_total"]) == (2, 2)
     assert found['nats_mlx_dead_letters{reason="max_deliveries"}'] == 1
     assert found['nats_mlx_dead_letters{reason="answer_too_long"}'] == 1

@@ -103,19 +103,29 @@ async def test_a_second_signal_kills(
     assert (await bridge.ended())[0] == -signal.SIGTERM
 
 
-async def test_an_answer_that_outlives_the_shutdown_is_cancelled(
+async def test_an_answer_that_outlives_the_shutdown_is_told_and_cancelled(
     launch: Launch, nats_server: str, script: Script
 ) -> None:
-    bridge = await launch(nats_server, NATS_MLX_BRIDGE_SHUTDOWN_TIMEOUT="0.2")
+    bridge = await launch(nats_server, NATS_MLX_BRIDGE_SHUTDOWN_TIMEOUT="2")
     url = (await bridge.logged("listening"))["url"]
     await bridge.logged("nats_connected")
     async with aiohttp.ClientSession(url) as http:
         asked = asyncio.create_task(http.post("/v1/chat/completions", json={}))
         await asyncio.wait_for(script.requests.get(), 5)
+        streamed = asyncio.create_task(http.post("/v1/chat/completions", json={"stream": True}))
+        await script.chunk(await asyncio.wait_for(script.requests.get(), 5), 1, b'{"a":1}')
+        answer = await streamed
         bridge.process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(script.cancelled.get(), 5)
-        with pytest.raises(aiohttp.ClientError):
-            await asked
+        for _ in range(2):
+            assert await asyncio.wait_for(script.cancelled.get(), 5)
+        whole = await asked
+        assert (whole.status, (await whole.json())["error"]["type"]) == (503, "server_error")
+        said = (await answer.text()).strip().split("\n\n")
+    assert said[0] == 'data: {"a":1}'
+    assert json.loads(said[1].removeprefix("data: "))["error"]["message"].startswith(
+        "The bridge is shutting down"
+    )
+    assert len(said) == 2
     assert (await bridge.ended())[0] == 0
 
 

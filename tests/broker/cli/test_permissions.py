@@ -125,7 +125,7 @@ def _streams(table: Table) -> None:
 
 def _consumers(table: Table) -> None:
     for stream, consumer in CONSUMERS:
-        bridge: set[User] = {"bridge"} if stream == "ARTICLES" else NOBODY
+        bridge: set[User] = {"bridge"} if stream in ("ARTICLES", "BATCH_LINES") else NOBODY
         table.add(f"$JS.API.CONSUMER.INFO.{stream}.{consumer}", "worker", *bridge)
         table.add(f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{consumer}", "worker")
         takes: User = "bridge" if consumer == "keeper" else "worker"
