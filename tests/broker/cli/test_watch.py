@@ -106,7 +106,7 @@ async def test_what_comes_later_is_taken_too_and_a_kill_does_no_harm(
     assert second.stdout
     said = await asyncio.wait_for(second.stdout.readline(), 60)
     assert said.startswith(b"1.jsonl: done: 0 published, 2 waited already (")
-    second.send_signal(signal.SIGINT)
+    second.send_signal(signal.SIGTERM)
     await second.wait()
     assert (await operator.jetstream().stream_info("ARTICLES")).state.messages == 2
     assert inside(folder) == ["done/1.jsonl"]
@@ -139,7 +139,7 @@ async def test_who_stays_waits_for_a_server_and_for_the_streams(tmp_path: Path) 
             await topology.ensure(worker.jetstream())
             assert (await watcher.stdout.readline()).startswith(b"1.jsonl: done: 2 published (")
             await worker.close()
-            watcher.send_signal(signal.SIGINT)
+            watcher.send_signal(signal.SIGTERM)
             await watcher.communicate()
     assert inside(folder) == ["done/1.jsonl"]
 
