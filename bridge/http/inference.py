@@ -45,25 +45,19 @@ async def streamed(
             first=settings.request_timeout,
             idle=settings.idle_timeout,
         ) as chunks,
-        _told_of_the_end(request, chunks),
     ):
-        first = await anext(chunks, None)
-        if first is not None and not first.ok:
-            _pay(request, first)
-            yield first, chunks
-            return
-        try:
-            yield first, chunks
-        finally:
-            # An answer that was not heard to its end was computed all the same: a token a chunk, or more.
-            sent = _guess(payload) + (request[CALL].chunks or 0)
-            request[CALL].pay(sent if chunks.tokens is None else chunks.tokens)
-
-
-@contextlib.asynccontextmanager
-async def _told_of_the_end(request: web.Request, chunks: chat.Reader) -> AsyncIterator[None]:
-    with request.app[CLOSING].telling(lambda: chunks.fail(closing.over())):
-        yield
+        with request.app[CLOSING].telling(lambda: chunks.fail(closing.over())):
+            first = await anext(chunks, None)
+            if first is not None and not first.ok:
+                _pay(request, first)
+                yield first, chunks
+                return
+            try:
+                yield first, chunks
+            finally:
+                # An answer that was not heard to its end was computed all the same: a token a chunk, or more.
+                sent = _guess(payload) + (request[CALL].chunks or 0)
+                request[CALL].pay(sent if chunks.tokens is None else chunks.tokens)
 
 
 def check_count(number: int, limit: int, field: str) -> None:
