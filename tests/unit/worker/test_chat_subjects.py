@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 
 from schemas.chat import ChatRequest
 from schemas.errors import BadRequest, NotFound
@@ -15,6 +16,7 @@ from worker.engine.catalog import Catalog, Entry
 from worker.engine.engine import Engine
 from worker.settings import Settings
 from worker.transport.inference import Inference
+from worker.transport.presence import PresenceBoard
 from worker.transport.runs import Runs
 
 
@@ -34,7 +36,8 @@ class Idle:
 @pytest.fixture
 def inference() -> Inference:
     engine = cast(Engine, Idle())
-    return Inference(cast(Client, Connection()), engine, Runs(engine, None), Settings.load())
+    board = PresenceBoard(cast(JetStreamContext, None), engine, "w", 1, 5)
+    return Inference(cast(Client, Connection()), engine, Runs(engine, None), board, Settings.load())
 
 
 def request(model: str | None) -> ChatRequest:
