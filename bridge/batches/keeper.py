@@ -6,10 +6,10 @@ Nothing of a batch is only here: whoever takes its job after us goes on from wha
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import time
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from functools import partial
 
 from bridge import jsonl
@@ -21,7 +21,7 @@ from bridge.client.files import Upload
 from bridge.client.gate import Gate
 from bridge.client.lines import Outgoing
 from schemas.batches import BatchError, KeptBatch, RequestCounts
-from schemas.errors import LlmError, NotFound, Unavailable
+from schemas.errors import NotFound, Unavailable
 from schemas.runtime import log, tasks
 
 _log = log.get("bridge.keeper")
@@ -155,8 +155,8 @@ class Caretaker:
                 partial(states.over, counts=RequestCounts(), output=None, error=None, now=_now())
             )
             return
-        report = _Report(self._nc, kept)
-        try:
+        async with AsyncExitStack() as stack:
+            report = _Report(self._nc, kept, stack)
             window: list[Numbered] = []
             async for line in self._lines(kept):
                 window.append(line)
@@ -168,9 +168,6 @@ class Caretaker:
                 # We slept for so long that another one took over, and has removed the results meanwhile.
                 raise Unavailable("Another keeper was quicker.")
             output, error = await report.finish()
-        except BaseException:
-            await report.abort()
-            raise
         await self._change(partial(states.over, counts=report.counts, output=output, error=error, now=_now()))
 
     async def _compile(self, kept: KeptBatch, window: list[Numbered], report: _Report) -> None:
@@ -193,11 +190,12 @@ class Caretaker:
 
 
 class _Report:
-    """The two files of a batch, each begun with its first line."""
+    """The two files of a batch, each begun with its first line, and open as long as `stack`."""
 
-    def __init__(self, nc: Client, kept: KeptBatch) -> None:
+    def __init__(self, nc: Client, kept: KeptBatch, stack: AsyncExitStack) -> None:
         self._nc = nc
         self._kept = kept
+        self._stack = stack
         self._files: dict[str, Upload] = {}
         self._fates = {"completed": 0, "failed": 0, "missing": 0}
 
@@ -210,7 +208,8 @@ class _Report:
         kind = "output" if fate == "completed" else "error"
         if kind not in self._files:
             seconds = self._kept.output_seconds
-            self._files[kind] = Upload(self._nc, "batch_output", stored.patiently, seconds)
+            upload = Upload(self._nc, "batch_output", stored.patiently, seconds)
+            self._files[kind] = await self._stack.enter_async_context(upload)
         await self._files[kind].write(text)
 
     async def finish(self) -> tuple[str | None, str | None]:
@@ -222,11 +221,6 @@ class _Report:
             name = f"{batch_id}_{kind}.jsonl"
             found[kind] = (await upload.finish(f"file-{digest}", name, self._kept.output_seconds)).id
         return found.get("output"), found.get("error")
-
-    async def abort(self) -> None:
-        for upload in self._files.values():
-            with contextlib.suppress(LlmError):
-                await upload.abort()
 
 
 def _all_counted(kept: KeptBatch) -> bool:

@@ -113,16 +113,12 @@ async def _endpoint(file: Path) -> str:
 
 async def _send(nc: Client, file: Path, size: int, progress: Progress) -> str:
     """Its file's id."""
-    upload = Upload(nc, "batch", stored.patiently)
-    try:
+    async with Upload(nc, "batch", stored.patiently) as upload:
         with file.open("rb") as source:
             async for chunk in lines.chunks(source.fileno()):
                 await upload.write(chunk)
                 progress.show(f"sending {file.name}", upload.size, size)
         return (await upload.finish(files.new_id(), file.name, files.DEFAULT_SECONDS)).id
-    except BaseException:
-        await asyncio.shield(upload.abort())
-        raise
 
 
 async def _see_through(nc: Client, batch_id: str, out: Path | None) -> int:

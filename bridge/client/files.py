@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import time
 import uuid
@@ -14,7 +16,7 @@ from bridge.client.objects import Object, Writer
 from bridge.client.stored import Hold
 from schemas.batches import Content
 from schemas.codec import convert
-from schemas.errors import NotFound
+from schemas.errors import LlmError, NotFound
 from schemas.files import FileObject, Purpose
 
 # What OpenAI keeps files of batches for, unless one says otherwise, and how large they may be.
@@ -28,11 +30,23 @@ def new_id() -> str:
 
 
 class Upload:
-    """A file that is being written. `seconds` may still change until it is finished."""
+    """A file that is being written, within `async with`: unless it was finished, nothing of it is left behind.
+
+    `seconds` may still change until then.
+    """
 
     def __init__(self, nc: Client, purpose: Purpose, hold: Hold, seconds: int = DEFAULT_SECONDS) -> None:
         self._purpose = purpose
         self._writer = Writer(nc, seconds, hold)
+        self._finished = False
+
+    async def __aenter__(self) -> Upload:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if not self._finished:
+            with contextlib.suppress(LlmError):  # what cannot be removed now expires
+                await asyncio.shield(self._writer.abort())
 
     @property
     def size(self) -> int:
@@ -50,10 +64,9 @@ class Upload:
             "expires_at": now + seconds,
         }
         metadata = {name: str(value) for name, value in told.items()}
-        return _told(await self._writer.finish(file_id, metadata, seconds))
-
-    async def abort(self) -> None:
-        await self._writer.abort()
+        found = await self._writer.finish(file_id, metadata, seconds)
+        self._finished = True
+        return _told(found)
 
 
 async def get(nc: Client, file_id: str) -> FileObject:

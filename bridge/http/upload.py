@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Coroutine
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, MultipartReader, web
@@ -15,7 +15,7 @@ from bridge.client.files import Upload
 from bridge.client.stored import at_once
 from bridge.http.context import NATS, SETTINGS
 from schemas.codec import convert
-from schemas.errors import BadRequest, LlmError, TooLarge, TooSlow, UnsupportedMedia
+from schemas.errors import BadRequest, TooLarge, TooSlow, UnsupportedMedia
 from schemas.files import ExpiresAfter, FileObject
 
 T = TypeVar("T")
@@ -30,9 +30,10 @@ _PLAIN = ("", "binary", "8bit", "7bit")
 
 
 class _Form:
-    """What has come of it."""
+    """What has come of it. Its file is open as long as `stack`."""
 
-    def __init__(self) -> None:
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self.stack = stack
         self.file: Upload | None = None
         self.filename = ""
         self.fields: dict[str, str] = {}
@@ -65,17 +66,12 @@ async def receive(request: web.Request) -> FileObject:
     """Raises BadRequest, TooLarge or TooSlow; then nothing of the file is left."""
     if (request.content_length or 0) > files.MAX_BYTES + _FRAME:
         raise _too_large()
-    form = _Form()
-    try:
+    async with AsyncExitStack() as stack:
+        form = _Form(stack)
         async for part in _parts(request):
             await _take(request, form, part)
         upload, seconds = form.complete(), form.seconds()
         return await upload.finish(files.new_id(), form.filename, seconds)
-    except BaseException:
-        if form.file is not None:
-            with contextlib.suppress(LlmError):
-                await asyncio.shield(form.file.abort())
-        raise
 
 
 async def _parts(request: web.Request) -> AsyncGenerator[BodyPartReader]:
@@ -103,7 +99,8 @@ async def _take(request: web.Request, form: _Form, part: BodyPartReader) -> None
                 "The file's transfer encoding is not supported.", param="file", code="invalid_value"
             )
         form.filename = part.filename or "upload.jsonl"
-        form.file = Upload(request.app[NATS], "batch", at_once, form.seconds())
+        upload = Upload(request.app[NATS], "batch", at_once, form.seconds())
+        form.file = await form.stack.enter_async_context(upload)
         await _copy(request, part, form.file)
         return
     if name in form.fields or name not in ("purpose", *_EXPIRES):
