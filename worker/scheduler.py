@@ -24,6 +24,10 @@ class Scheduler:
     from queued work by chat. Queued work is let in no faster than its prompts are computed, `prompts` side by
     side. `fits` says whether these jobs may run together. A job with small `company` (one that may have killed
     a worker before) holds back later queued work until it has run in that company.
+
+    What cannot run beside that share, or not beside chat, has its turn: chat for which the share leaves no room
+    waits for what runs of it, not for what is to come; and queued work of which nothing runs lets no more chat go
+    ahead than its share allows.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Scheduler:
         self._waiting: dict[str, deque[Job]] = {lane: deque() for lane in LANES}
         self._running: dict[str, Job] = {}
         self._aside: set[str] = set()
+        self._ahead = 0  # rows of chat that were let in while queued work waited and none of it ran
 
     @property
     def running(self) -> int:
@@ -83,7 +88,7 @@ class Scheduler:
 
         Nobody is displaced in vain: only if chat can start then.
         """
-        if not (waiting := self._waiting["chat"]):
+        if not (waiting := self._waiting["chat"]) or self._is_bulks_turn:
             return []
         staying, leaving = self.jobs, list[Job]()
         while not self._may_start(waiting[0], staying):
@@ -116,17 +121,35 @@ class Scheduler:
         while jobs and (room > 0 or lane == "chat" or jobs[0].id in self._aside):
             if (blocked and not self._may_pass(jobs[0])) or not self._may_start(jobs[0], self.jobs):
                 return
+            if lane == "chat" and self._is_bulks_turn:
+                return
             job = jobs.popleft()
             room -= job.id not in self._aside
             self._aside.discard(job.id)
+            self._count(job)
             self._running[job.id] = job
             yield job
 
+    def _count(self, job: Job) -> None:
+        starved = job.lane == "chat" and self._bulk_waits and not _bulk(self.jobs)
+        self._ahead = self._ahead + job.work.choices if starved else 0
+
+    @property
+    def _bulk_waits(self) -> bool:
+        return any(jobs for lane, jobs in self._waiting.items() if lane != "chat")
+
+    @property
+    def _is_bulks_turn(self) -> bool:
+        return self._bulk_waits and self._ahead * self.bulk_rows >= self.slots + self.chat_slots
+
     def _may_pass(self, job: Job) -> bool:
-        """Whether it may start while chat waits: in its own rows, or to end what has begun, since chat that
-        could not displace it waits for just that.
+        """Whether it may start while chat waits: in its turn, in its own rows if chat has room beside them, or to
+        end what has begun, since chat that could not displace it waits for just that.
         """
-        return job.id in self._aside or _bulk(self.jobs) + job.work.choices <= self.bulk_rows
+        if job.id in self._aside or self._is_bulks_turn:
+            return True
+        share = [*(one for one in self.jobs if one.lane != "chat"), job]
+        return _bulk(share) <= self.bulk_rows and self._may_start(self._waiting["chat"][0], share)
 
     def _may_start(self, job: Job, running: Sequence[Job]) -> bool:
         together = [*running, job]
