@@ -73,6 +73,10 @@ def test_a_schema_may_refer_to_itself(model: Model) -> None:
         ({"type": "object", "properties": {"<|im_end|>": {}}}, "<|im_end|>"),
         ({"required": ["<|im_end|>"]}, "<|im_end|>"),
         ({"enum": ["x" * 70_000]}, "64 KB"),
+        ({"type": "integer", "multipleOf": 9999991}, "multipleOf"),
+        ({"type": "number", "multipleOf": 99.99991}, "multipleOf"),
+        ({"allOf": [{"multipleOf": 997}, {"multipleOf": 991}]}, "multipleOf"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"multipleOf": 2**31 - 1}}}, "multipleOf"),
         ({"not": {}, "x-guidance": {"lenient": True}}, "not"),
     ],
     ids=lambda value: json.dumps(value)[:40],
@@ -102,6 +106,11 @@ def test_wide_objects_are_no_problem(model: Model) -> None:
     assert prepared(
         model, {"type": "object", "properties": properties, "additionalProperties": False}
     ).grammar
+
+
+@pytest.mark.parametrize("step", [1, 3, 60, 365, 0.01, 0.25, 1000, 86_400, 10_000_000, 1e-7, 97])
+def test_steps_that_people_use_are_no_problem(model: Model, step: float) -> None:
+    assert prepared(model, {"type": "number", "minimum": 0, "multipleOf": step}).grammar
 
 
 async def test_an_answer_that_ends_before_its_grammar_does_has_failed(ask: Any) -> None:
