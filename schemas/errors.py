@@ -44,8 +44,9 @@ class ErrorBody(msgspec.Struct, frozen=True):
 _LONGEST = 1000
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+def short(text: str, most: int = _LONGEST) -> str:
+    """At most so many characters of it."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 class LlmError(Exception):
@@ -65,8 +66,8 @@ class LlmError(Exception):
     ) -> None:
         """`retry_after` is in seconds: before that, the same request would fail again."""
         super().__init__(message)
-        self.message = _short(message)
-        self.param = _short(param) if param else param
+        self.message = short(message)
+        self.param = short(param) if param else param
         self.code = code or self.default_code
         self.retry_after = retry_after
 

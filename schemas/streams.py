@@ -44,13 +44,16 @@ class Consumer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
-    """A key-value bucket; `ttl` 0 keeps for good, sizes of -1 have no limit."""
+    """A key-value bucket; `ttl` 0 keeps for good, sizes of -1 have no limit. A full one refuses what is new, unless it
+    is to drop what is old.
+    """
 
     bucket: str
     description: str
     history: int = 1
     ttl: float = 0
     max_value_size: int = -1
+    discard: Literal["new", "old"] = "new"
 
 
 ARTICLES = Stream(
@@ -66,8 +69,6 @@ ARTICLES = Stream(
     duplicate_window=24 * HOUR,
     allow_direct=True,
 )
-# Articles that wait must leave room for their analyses: of the server's store they take half at most, and never more.
-ARTICLES_BYTES = 2 * 1024**3
 ANALYSES = Stream(
     name="ANALYSES",
     description="One analysis per article and recipe",
@@ -195,7 +196,7 @@ RESPONSES = Bucket(
     description="Responses that may be asked for again, each with its conversation",
     ttl=30 * DAY,
     max_value_size=960 * 1024,
-    # No limit of all its bytes: the server would set them aside at once, and has no room for that on a small disk.
+    discard="old",
 )
 BATCH_BUCKET = Bucket(
     bucket="llm_batches",
@@ -204,6 +205,14 @@ BATCH_BUCKET = Bucket(
     max_value_size=256 * 1024,
 )
 BUCKETS = (RECIPES, CACHE, WORKERS, RESPONSES, BATCH_BUCKET)
+# What others can fill must leave room for what the work is for, analyses above all: of what is left of the server's
+# store each takes half at most, and never more than so many bytes.
+MOST_BYTES = {
+    ARTICLES.name: 2 * 1024**3,
+    FILES.name: 2 * 1024**3,
+    BATCH_LINES.name: 1024**3,
+    f"KV_{RESPONSES.bucket}": 512 * 1024**2,
+}
 
 
 def retry_delay(attempts: int) -> float:
@@ -233,7 +242,7 @@ def differences(wanted: Stream | Consumer | Bucket, found: Mapping[str, Any]) ->
 
 def _settings(wanted: Stream | Consumer | Bucket) -> dict[str, Any]:
     if isinstance(wanted, Bucket):
-        return {"max_age": wanted.ttl, "max_msg_size": wanted.max_value_size}
+        return {"max_age": wanted.ttl, "max_msg_size": wanted.max_value_size, "discard": wanted.discard}
     return {
         name: value
         for name, value in msgspec.structs.asdict(wanted).items()

@@ -20,6 +20,7 @@ CANCEL_ALL = "llm.v1.cancel.*"
 RECIPE = "llm.v1.recipe"
 
 REQUEST_ID = "Llm-Request-Id"
+CALLER = "Llm-Caller"  # a cancellation that says it ends requests that said the same, of no other caller
 DEADLINE = "Llm-Deadline"
 SEQ = "Llm-Seq"
 KEEP_ALIVE = "Llm-Keep-Alive"  # on a chunk that says nothing but that the model is at work

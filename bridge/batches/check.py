@@ -9,10 +9,11 @@ from bridge.batches.endpoints import ENDPOINTS, Told
 from schemas import streams, subjects
 from schemas.batches import MAX_LINES, BatchError, Line
 from schemas.codec import decode
-from schemas.errors import BadRequest, LlmError
+from schemas.errors import BadRequest, LlmError, short
 
 # So many faults are told; with the next one the rest of the file is not looked at.
 MOST_FAULTS = 100
+_LONGEST_REASON, _LONGEST_PARAM = 300, 100  # characters
 # A line longer than this has too long a body, whatever else it holds.
 LONGEST = streams.BATCH_LINES.max_msg_size + 64 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -59,9 +60,7 @@ class Check:
         try:
             self._line(text)
         except LlmError as error:
-            self.faults.append(
-                BatchError(error.code or "invalid_value", error.message, error.param, self.total)
-            )
+            self.faults.append(_fault(error, self.total))
 
     def end(self) -> None:
         if not self.total:
@@ -118,6 +117,12 @@ class Check:
             raise _bad(
                 "model_mismatch", f"All lines of a batch ask for one model; here are {names}.", "body.model"
             )
+
+
+def _fault(error: LlmError, line: int) -> BatchError:
+    """All that are told have to fit into the one message that a batch is."""
+    param = error.param and short(error.param, _LONGEST_PARAM)
+    return BatchError(error.code or "invalid_value", short(error.message, _LONGEST_REASON), param, line)
 
 
 def _bad(code: str, reason: str, param: str | None = None) -> BadRequest:

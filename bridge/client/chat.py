@@ -72,7 +72,7 @@ async def ask(nc: Client, subject: str, payload: bytes, headers: Mapping[str, st
     except NoResponder:
         raise
     except BaseException:
-        await cancel(nc, headers[subjects.REQUEST_ID])
+        await cancel(nc, headers)
         raise
     return _reply(message)
 
@@ -88,20 +88,21 @@ async def stream(
     check(nc, payload, headers)
     with _as_ours():
         # No request() here: it keeps only the first reply.
-        reader = Reader(first, idle, functools.partial(cancel, nc, headers[subjects.REQUEST_ID]))
+        reader = Reader(first, idle, functools.partial(cancel, nc, headers))
         inbox = await nc.subscribe(nc.new_inbox(), cb=reader.take)
     try:
         with _as_ours():
             await nc.publish(subject, payload, reply=inbox.subject, headers=dict(headers))
         yield reader
     finally:
-        await _leave(nc, inbox, None if reader.ended else headers[subjects.REQUEST_ID])
+        await _leave(nc, inbox, None if reader.ended else headers)
 
 
-async def cancel(nc: Client, request_id: str) -> None:
-    """Best effort: without a connection the worker notices the dead inbox by itself."""
+async def cancel(nc: Client, headers: Mapping[str, str]) -> None:
+    """The request with these. Best effort: without a connection the worker notices the dead inbox by itself."""
+    caller = {name: headers[name] for name in (subjects.CALLER,) if name in headers}
     with contextlib.suppress(Error):
-        await nc.publish(subjects.cancel(request_id))
+        await nc.publish(subjects.cancel(headers[subjects.REQUEST_ID]), headers=caller or None)
 
 
 def check(nc: Client, payload: bytes, headers: Mapping[str, str]) -> None:
@@ -210,7 +211,7 @@ class Reader:
         raise Interrupted(f"Part {self._seq} of the answer was lost on its way; send the request again.")
 
 
-async def _leave(nc: Client, inbox: Subscription, unfinished: str | None) -> None:
+async def _leave(nc: Client, inbox: Subscription, unfinished: Mapping[str, str] | None) -> None:
     if unfinished is not None:
         await cancel(nc, unfinished)
     with contextlib.suppress(Error):

@@ -11,9 +11,6 @@ from bridge.client import stored
 from bridge.client.gate import Gate, GaveUp
 from schemas.errors import LlmError, TooLarge, Unavailable
 
-# The server's codes: a limit of the stream; none of its memory or disk left, for it or for the account.
-_STORE_FAILED = 10077
-_FULL_CODES = {_STORE_FAILED, 10002, 10023, 10028, 10047}
 _TOO_LARGE = 10054
 _UNAVAILABLE = 503
 
@@ -42,7 +39,7 @@ async def publish(
         if answer.error is None or _waits_already(answer.error):
             gate.moved()
             return None if answer.error else answer.seq
-        if answer.error.err_code in _FULL_CODES:
+        if answer.error.err_code in stored.FULL:
             await gate.full(answer.error.description)
         elif answer.error.code == _UNAVAILABLE:
             await gate.hold(f"the queue is not available ({answer.error.description})")
@@ -68,7 +65,7 @@ async def _ask(nc: Client, subject: str, payload: bytes, headers: Mapping[str, s
 
 def _waits_already(fault: _Answer.Fault) -> bool:
     """The server has one code for all limits of a stream; only its words tell them apart."""
-    return fault.err_code == _STORE_FAILED and "per subject" in fault.description
+    return fault.err_code == stored.STORE_FAILED and "per subject" in fault.description
 
 
 def _refusal(fault: _Answer.Fault) -> LlmError:

@@ -38,13 +38,13 @@ class Upload:
     def __init__(self, nc: Client, purpose: Purpose, hold: Hold, seconds: int = DEFAULT_SECONDS) -> None:
         self._purpose = purpose
         self._writer = Writer(nc, seconds, hold)
-        self._finished = False
+        self._finishing: asyncio.Task[Object] | None = None
 
     async def __aenter__(self) -> Upload:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if not self._finished:
+        if self._finishing is None or (self._finishing.done() and self._finishing.exception()):
             with contextlib.suppress(LlmError):  # what cannot be removed now expires
                 await asyncio.shield(self._writer.abort())
 
@@ -64,9 +64,9 @@ class Upload:
             "expires_at": now + seconds,
         }
         metadata = {name: str(value) for name, value in told.items()}
-        found = await self._writer.finish(file_id, metadata, seconds)
-        self._finished = True
-        return _told(found)
+        # Carried through, whoever hangs up meanwhile: a name without its content is a file that nobody can read.
+        self._finishing = asyncio.create_task(self._writer.finish(file_id, metadata, seconds))
+        return _told(await asyncio.shield(self._finishing))
 
 
 async def get(nc: Client, file_id: str) -> FileObject:

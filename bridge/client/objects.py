@@ -15,11 +15,11 @@ import msgspec
 from nats.aio.client import Client
 
 from bridge.client import stored
-from bridge.client.stored import Hold
+from bridge.client.stored import FULL, Hold, NotStored
 from schemas import streams
 from schemas.batches import Content
 from schemas.codec import decode, encode
-from schemas.errors import NotFound
+from schemas.errors import NotFound, TooLarge
 
 _BUCKET, _STREAM = streams.FILES_BUCKET, streams.FILES.name
 # All that an upload or a download holds of a file, and how much of it is asked for at once.
@@ -67,6 +67,7 @@ class Writer:
         self.size = 0
 
     async def write(self, data: bytes) -> None:
+        """Raises TooLarge when the store is full."""
         self.size += len(data)
         self._rest += data
         while len(self._rest) >= _CHUNK:
@@ -101,7 +102,13 @@ class Writer:
         self._hash.update(chunk)
         # The id: one that has to be sent twice is stored once.
         headers = {_MSG_ID: f"{self._nuid}.{self._chunks}", _TTL: f"{self._seconds + _LONGER}s"}
-        await stored.put(self._nc, _chunk(self._nuid), chunk, headers, self._hold)
+        try:
+            await stored.put(self._nc, _chunk(self._nuid), chunk, headers, self._hold)
+        except NotStored as error:
+            if error.fault not in FULL:
+                raise
+            reason = "There is no room for more files; delete some, or wait until some have expired."
+            raise TooLarge(reason, param="file", code="storage_full") from None
         self._chunks += 1
 
 

@@ -20,6 +20,9 @@ _TIMEOUT = 5.0
 _TRIES = 3
 # The server's codes for "there is no such message".
 _GONE = {10037, 10057}
+# A limit of the stream; none of the server's memory or disk left, for it or for the account.
+STORE_FAILED = 10077
+FULL = {STORE_FAILED, 10002, 10023, 10028, 10047}
 # One batch stays far below a subscription's limits, however large the messages are.
 BATCH, _BATCH_BYTES = 500, 8 * 1024 * 1024
 

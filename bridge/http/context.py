@@ -19,6 +19,9 @@ from schemas import subjects
 from schemas.runtime import spans
 from schemas.runtime.spans import Span
 
+# Clients choose their requests' ids, and another bridge knows nothing of ours.
+_CALLER = uuid.uuid4().hex
+
 
 @dataclass
 class Call:
@@ -53,7 +56,7 @@ class Call:
 
     def headers(self) -> dict[str, str]:
         """What goes along to the worker."""
-        found = {subjects.REQUEST_ID: self.request_id, **self.span.here.headers}
+        found = {subjects.REQUEST_ID: self.request_id, subjects.CALLER: _CALLER, **self.span.here.headers}
         if self.deadline is not None:
             found[subjects.DEADLINE] = self.deadline
         return found

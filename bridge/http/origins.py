@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -74,7 +75,10 @@ def refuse_strangers(request: web.Request) -> None:
 def _is_near(origin: str) -> bool:
     """Programs with a scheme of their own (`vscode-webview:`) are no pages of the web."""
     scheme, colon, _ = origin.partition(":")
-    return _is_private(_host(origin)) if scheme in ("http", "https") else bool(colon)
+    if scheme not in ("http", "https"):
+        return bool(colon)
+    host = _host(origin)
+    return _is_private(host) and not _is_public_address(host or "")
 
 
 def _host(url: str) -> str | None:
@@ -84,8 +88,16 @@ def _host(url: str) -> str | None:
         return None
 
 
+def _is_public_address(host: str) -> bool:
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(found, "ipv4_mapped", None) or found).is_global
+
+
 def _is_private(host: str | None) -> bool:
-    """An address, or a name that no public one can be."""
+    """An address, for no name was made to point here then; or a name that no public one can be."""
     if not host:
         return False
     name = host.lower().rstrip(".")

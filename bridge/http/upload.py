@@ -98,7 +98,8 @@ async def _take(request: web.Request, form: _Form, part: BodyPartReader) -> None
             raise BadRequest(
                 "The file's transfer encoding is not supported.", param="file", code="invalid_value"
             )
-        form.filename = part.filename or "upload.jsonl"
+        # Bytes that are no UTF-8 come as surrogates, which JSON cannot hold.
+        form.filename = (part.filename or "upload.jsonl").encode("utf-8", "replace").decode()
         upload = Upload(request.app[NATS], "batch", at_once, form.seconds())
         form.file = await form.stack.enter_async_context(upload)
         await _copy(request, part, form.file)

@@ -51,8 +51,8 @@ class Call:
             await self.next()
         return self.seen[-1]
 
-    async def cancel(self) -> None:
-        await self.nc.publish(subjects.cancel(self.id), b"")
+    async def cancel(self, **headers: str) -> None:
+        await self.nc.publish(subjects.cancel(self.id), b"", headers=headers or None)
 
     @property
     def status(self) -> str | None:

@@ -89,6 +89,21 @@ async def test_one_that_leaves_takes_nothing_along(desk: Desk, how: str) -> None
         await second.end()
 
 
+async def test_a_caller_cancels_only_its_own(desk: Desk) -> None:
+    """Another one may have chosen the same id; who says nothing of itself means all."""
+    async with desk.inferences(0):
+        call = await desk.call(ENDLESS, **{subjects.CALLER: "one"})
+        await call.until_text()
+        await call.cancel(**{subjects.CALLER: "another"})
+        await desk.nc.flush()
+        heard = call.text
+        while len(call.text) < len(heard) + 20:
+            await call.next()
+        await call.cancel(**{subjects.CALLER: "one"})
+        await call.end()
+        assert call.status == "499"
+
+
 async def test_when_all_have_left_nothing_goes_on(desk: Desk) -> None:
     async with desk.inferences(0):
         calls = [await desk.call(ENDLESS) for _ in range(2)]

@@ -129,8 +129,9 @@ class Inference:
         request_id = msg.subject.rpartition(".")[2]
         # Its request may have come in the same read: the task that takes it up is then due just before us.
         await asyncio.sleep(0)
+        caller = (msg.headers or {}).get(subjects.CALLER)
         for exchange in self._exchanges.values():
-            if exchange.request_id == request_id:
+            if exchange.request_id == request_id and caller in (None, exchange.headers.get(subjects.CALLER)):
                 exchange.end(Cancelled("The request was cancelled."))
 
     async def _answer(self, api: Api, msg: Msg, model: str | None = None) -> str | None:

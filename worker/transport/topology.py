@@ -42,11 +42,12 @@ async def ensure(js: JetStreamContext, replicas: int = 1) -> None:
 async def _ensure(js: JetStreamContext, replicas: int) -> None:
     for stream in streams.STREAMS:
         await _stream(js, stream, replicas)
-    await _limit(js, streams.ARTICLES.name, streams.ARTICLES_BYTES)
     for consumer in streams.CONSUMERS:
         await _consumer(js, consumer)
     for bucket in streams.BUCKETS:
         await _bucket(js, bucket, replicas)
+    for name, most in streams.MOST_BYTES.items():
+        await _limit(js, name, most)
 
 
 async def _refuse_newer(js: JetStreamContext) -> None:
@@ -134,6 +135,7 @@ async def _bucket(js: JetStreamContext, wanted: streams.Bucket, replicas: int) -
         found = (await js.stream_info(streams.stream_of(wanted))).config
     except NotFoundError:
         settings = msgspec.structs.asdict(wanted)
+        del settings["discard"]  # of the stream
         await js.create_key_value(KeyValueConfig(**settings, direct=True, replicas=replicas))
         found = (await js.stream_info(streams.stream_of(wanted))).config
     settings = {
@@ -141,5 +143,6 @@ async def _bucket(js: JetStreamContext, wanted: streams.Bucket, replicas: int) -
         "max_msgs_per_subject": max(found.max_msgs_per_subject or 1, wanted.history),
         "max_age": wanted.ttl,
         "max_msg_size": wanted.max_value_size,
+        "discard": wanted.discard,
     }
     await _update(js, found, settings, replicas)

@@ -87,12 +87,14 @@ class Script:
     nc: Client
     requests: asyncio.Queue[Msg] = dataclasses.field(default_factory=asyncio.Queue)
     cancelled: asyncio.Queue[str] = dataclasses.field(default_factory=asyncio.Queue)
+    cancellers: set[str | None] = dataclasses.field(default_factory=set)
     answer: Callable[[Msg], Awaitable[None]] | None = None
     tasks: set[asyncio.Task[None]] = dataclasses.field(default_factory=set)
 
     async def listen(self) -> None:
         async def on_cancel(message: Msg) -> None:
             self.cancelled.put_nowait(message.subject.rpartition(".")[2])
+            self.cancellers.add((message.headers or {}).get(subjects.CALLER))
 
         async def on_request(message: Msg) -> None:
             self.requests.put_nowait(message)

@@ -90,6 +90,16 @@ async def test_a_file_with_faults_fails_with_its_lines(work: Work, http: aiohttp
     assert (await work.operator.jetstream().stream_info("BATCH_LINES")).state.messages == 0
 
 
+async def test_a_file_of_long_faults_fails_too(work: Work, http: aiohttp.ClientSession) -> None:
+    """All of them are told in one message."""
+    api = Api(http)
+    batch = await api.begin((await api.upload(jsonl(*({"가" * 945: "x"} for _ in range(110)))))["id"])
+    failed = await api.until(batch["id"])
+    assert (failed["status"], len(failed["errors"]["data"])) == ("failed", 100)
+    first = failed["errors"]["data"][0]
+    assert first["message"].startswith("Unknown field `가가") and first["param"].startswith("가가")
+
+
 async def test_what_a_batch_may_not_be(work: Work, http: aiohttp.ClientSession) -> None:
     api = Api(http)
     file = (await api.upload(jsonl(line("a"))))["id"]

@@ -70,6 +70,12 @@ def test_what_is_no_origin_stops_the_start(origin: str) -> None:
         ({"Origin": "http://localhost:3000"}, 200),
         ({"Origin": "http://127.0.0.1:3000"}, 200),
         ({"Origin": "http://[::1]:3000"}, 200),
+        ({"Origin": "http://93.184.216.34"}, 403),  # a page of the web without a name
+        ({"Origin": "https://[2606:4700::1111]:8443"}, 403),
+        ({"Origin": "http://[::ffff:93.184.216.34]"}, 403),
+        ({"Origin": "http://192.168.1.5:3000"}, 200),
+        ({"Origin": "http://100.101.102.103:3000"}, 200),  # of a VPN
+        ({"Host": "93.184.216.34"}, 200),  # how this machine was asked, which no page can choose
         ({"Origin": "vscode-webview://1abc"}, 200),
         ({"Host": "localhost:1"}, 200),
         ({"Host": "[::1]:8787"}, 200),

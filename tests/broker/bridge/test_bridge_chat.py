@@ -47,6 +47,7 @@ async def test_a_plain_answer_and_its_request_pass_through_byte_for_byte(
     request = script.requests.get_nowait()
     assert request.subject == "llm.v1.chat.org-tiny-1-0"
     assert request.data == sent
+    assert request.headers.pop(subjects.CALLER)
     assert request.headers == {subjects.REQUEST_ID: "mine-1", "traceparent": trace}
     assert script.cancelled.empty()
 
@@ -209,9 +210,10 @@ async def test_a_client_that_hangs_up_cancels_its_request(
     http: aiohttp.ClientSession, script: Script, stream: bool
 ) -> None:
     asked = asyncio.create_task(http.post(URL, data=ask(stream), headers={"X-Request-Id": "bye"}))
-    await asyncio.wait_for(script.requests.get(), 5)
+    request = await asyncio.wait_for(script.requests.get(), 5)
     asked.cancel()
     assert await _soon(script.cancelled) == "bye"
+    assert script.cancellers == {request.headers[subjects.CALLER]}
 
 
 async def test_a_client_that_hangs_up_in_the_middle_cancels_its_request(

@@ -83,6 +83,31 @@ async def test_a_file_expires_by_itself(work: Work, http: aiohttp.ClientSession)
     assert (chunk.headers or {})["Nats-TTL"] == f"{3600 + 2 * 24 * 3600}s"
 
 
+async def test_a_name_that_is_no_utf_8_is_told_as_far_as_it_is(
+    work: Work, http: aiohttp.ClientSession
+) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="'
+    body = (
+        head + b'purpose"\r\n\r\nbatch\r\n' + head + b'file"; filename="caf\xe9.jsonl"\r\n\r\n{}\r\n--x--\r\n'
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    status, told = await Api(http).ask("POST", "/v1/files", data=body, headers=headers)
+    assert (status, told["filename"]) == (200, "caf?.jsonl")
+
+
+async def test_a_store_without_room_is_told_and_nothing_is_left(
+    work: Work, http: aiohttp.ClientSession
+) -> None:
+    js = work.operator.jetstream()
+    config = (await js.stream_info("OBJ_llm_files")).config
+    config.max_bytes = 2 * MB
+    await js.update_stream(config)
+    status, error = await Api(http).ask("POST", "/v1/files", data=form(random.Random(1).randbytes(3 * MB)))
+    assert (status, error["error"]["code"], error["error"]["param"]) == (413, "storage_full", "file")
+    assert await messages(work) == 0
+    assert (await Api(http).upload(b"{}"))["bytes"] == 2
+
+
 @pytest.mark.parametrize(
     ("fields", "content", "param", "code"),
     [

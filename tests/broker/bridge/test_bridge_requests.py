@@ -85,7 +85,8 @@ async def test_a_request_id_that_cannot_travel_is_replaced(
         new = got.headers["X-Request-Id"]
     assert new != bad
     sent = script.requests.get_nowait().headers
-    assert (sent[subjects.REQUEST_ID], sent.keys()) == (new, {subjects.REQUEST_ID, subjects.TRACEPARENT})
+    names = {subjects.REQUEST_ID, subjects.CALLER, subjects.TRACEPARENT}
+    assert (sent[subjects.REQUEST_ID], sent.keys()) == (new, names)
     assert trace.parse(sent[subjects.TRACEPARENT])
 
 

@@ -30,9 +30,9 @@ def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "_TIMEOUT", 2.0)  # of what was under way when the server died
 
 
-async def limit(operator: Client, **limits: int) -> None:
+async def limit(operator: Client, stream: str = "ARTICLES", **limits: int) -> None:
     js = operator.jetstream()
-    config = (await js.stream_info("ARTICLES")).config
+    config = (await js.stream_info(stream)).config
     for name, value in limits.items():
         setattr(config, name, value)
     await js.update_stream(config)
@@ -104,34 +104,39 @@ async def test_a_server_without_storage_is_waited_for(tmp_path: Path) -> None:
             await nc.close()
 
 
-async def test_articles_alone_leave_room_for_their_analyses(tmp_path: Path) -> None:
+async def test_whatever_others_fill_leaves_room_for_analyses(tmp_path: Path) -> None:
+    """Articles, files, lines of batches and kept responses, all at once; of the last the oldest go."""
     conf = tmp_path / "small.conf"
-    conf.write_text(re.sub(r"max_file_store: \w+", "max_file_store: 32MB", find_conf().read_text()))
+    conf.write_text(re.sub(r"max_file_store: \w+", "max_file_store: 128MB", find_conf().read_text()))
     with serving(tmp_path, conf) as server:
         worker, operator = await server.connect("worker"), await server.connect("operator")
         await topology.ensure(worker.jetstream())
         js = operator.jetstream(timeout=10)
 
-        async def fill() -> None:
-            for number in range(32):
-                await js.publish(f"articles.norm.coin.n{number}", b"b" * 700_000)
+        async def fill(subject: str) -> None:
+            for number in range(128):
+                await js.publish(f"{subject}.n{number}", b"b" * 700_000)
 
-        with pytest.raises(APIError, match="maximum bytes exceeded"):
-            await fill()
+        for subject in ("articles.norm.coin", "$O.llm_files.C", "batches.b"):
+            with pytest.raises(APIError, match="maximum bytes exceeded"):
+                await fill(subject)
+        await fill("$KV.llm_responses")
+        assert (await js.get_last_msg("KV_llm_responses", "$KV.llm_responses.n127")).data
         for number in range(8):
             await worker.jetstream().publish(f"analyses.coin.n{number}", b"b" * 700_000)
         for nc in (worker, operator):
             await nc.close()
 
 
-async def test_a_queue_of_an_older_version_gets_its_limit_and_one_of_the_operators_stays(
-    mover: Mover, operator: Client
+@pytest.mark.parametrize("name", streams.MOST_BYTES)
+async def test_one_of_an_older_version_gets_its_limit_and_one_of_the_operators_stays(
+    mover: Mover, operator: Client, name: str
 ) -> None:
     js = mover.nc.jetstream()
-    for before, after in ((-1, streams.ARTICLES_BYTES), (1024**3, 1024**3)):
-        await limit(operator, max_bytes=before)
+    for before, after in ((-1, streams.MOST_BYTES[name]), (300 * 1024**2, 300 * 1024**2)):
+        await limit(operator, name, max_bytes=before)
         await topology.ensure(js)
-        assert (await js.stream_info("ARTICLES")).config.max_bytes == after
+        assert (await js.stream_info(name)).config.max_bytes == after
 
 
 async def test_a_killed_server_is_waited_for(tmp_path: Path) -> None:
