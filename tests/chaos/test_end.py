@@ -30,7 +30,7 @@ async def test_what_is_nearly_done_is_finished_and_the_rest_given_back_at_once(h
     publisher = Publisher(await house.connect("publisher"))
     await publisher.send("long", "STUCK worker-1")
     for number in range(3):
-        await publisher.send(f"short{number}", f"SLOW 1.{number}")
+        await publisher.send(f"short{number}", f"SLOW 2.{number}")
     await held(operator, 4)
     started = time.monotonic()
     assert await worker.stop() == 0

@@ -58,7 +58,7 @@ async def test_a_worker_that_wakes_up_publishes_nothing_twice(house: House) -> N
     publisher = Publisher(await house.connect("publisher"))
     ids = [f"a{number}" for number in range(6)]
     operator = await house.connect("operator")
-    await asyncio.gather(*(publisher.send(id, f"SLOW 1.{number}") for number, id in enumerate(ids)))
+    await asyncio.gather(*(publisher.send(id, f"SLOW 3.{number}") for number, id in enumerate(ids)))
     await held(operator, len(ids))
     first.signal(signal.SIGSTOP)
     await house.worker()
@@ -77,7 +77,7 @@ async def test_a_worker_whose_network_was_cut_keeps_its_answers(house: House) ->
     worker = await house.worker()
     publisher = Publisher(await house.connect("publisher"))
     operator = await house.connect("operator")
-    await asyncio.gather(*(publisher.send(f"a{number}", "SLOW 1") for number in range(6)))
+    await asyncio.gather(*(publisher.send(f"a{number}", "SLOW 3") for number in range(6)))
     await held(operator, 6)
     house.wires[worker.name].cut()
     await asyncio.sleep(ACK_WAIT + 0.5)

@@ -144,13 +144,13 @@ CONSUMERS: dict[str, dict[str, Any]] = {
         "max_ack_pending": 1000,
     },
 }
-UNLIMITED = {"max_value_size": -1}
+UNLIMITED = {"max_value_size": -1, "discard": "new"}
 BUCKETS: dict[str, dict[str, Any]] = {
     "llm_recipes": {"history": 10, "ttl": 0} | UNLIMITED,
     "llm_cache": {"history": 1, "ttl": 30 * DAY} | UNLIMITED,
     "llm_workers": {"history": 1, "ttl": 45} | UNLIMITED,
-    "llm_responses": {"history": 1, "ttl": 30 * DAY, "max_value_size": 960 * 1024},
-    "llm_batches": {"history": 1, "ttl": 90 * DAY, "max_value_size": 256 * 1024},
+    "llm_responses": {"history": 1, "ttl": 30 * DAY, "max_value_size": 960 * 1024, "discard": "old"},
+    "llm_batches": {"history": 1, "ttl": 90 * DAY, "max_value_size": 256 * 1024, "discard": "new"},
 }
 
 
@@ -201,4 +201,6 @@ def test_the_client_takes_these_settings() -> None:
         del settings["stream"]
         ConsumerConfig(**settings)
     for bucket in streams.BUCKETS:
-        KeyValueConfig(**msgspec.structs.asdict(bucket))
+        settings = msgspec.structs.asdict(bucket)
+        del settings["discard"]
+        KeyValueConfig(**settings)

@@ -56,7 +56,10 @@ def python(packages: tuple[str, ...]) -> Path | str:
             ours = [sys.executable, "-m"]
             run([*ours, "venv", "--without-pip", str(folder)], cwd=kept, seconds=60).check_returncode()
             pip = [*ours, "pip", "--python", str(folder / "bin/python"), "--disable-pip-version-check"]
-            done = run([*pip, "install", "--quiet", "--no-compile", *packages], cwd=kept, seconds=250)
+            try:
+                done = run([*pip, "install", "--quiet", "--no-compile", *packages], cwd=kept, seconds=500)
+            except subprocess.TimeoutExpired:
+                return f"pip took too long to install {packages}."
             if done.returncode:
                 return f"pip could not install {packages}: {done.stderr}"
             mark.touch()

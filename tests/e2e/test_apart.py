@@ -62,7 +62,7 @@ def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=10):
             return True
-    except urllib.error.URLError:
+    except OSError:  # URLError is one; while its answer is read, a timeout is not wrapped in it
         return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import aiohttp
 
 from tests.e2e.conftest import House
+from tests.e2e.test_completions import idle
 
 
 async def scraped(http: aiohttp.ClientSession) -> dict[str, float]:
@@ -18,7 +19,9 @@ async def scraped(http: aiohttp.ClientSession) -> dict[str, float]:
 async def test_a_chat_is_counted(house: House) -> None:
     body = {"messages": [{"role": "user", "content": "Count me."}], "max_tokens": 4, "seed": 7}
     async with aiohttp.ClientSession(house.bridge_url) as http:
+        await idle(house)
         before = await scraped(http)
+        assert "nats_mlx_decode_tokens_total{" in before
         async with http.post("/v1/chat/completions", json=body) as got:
             assert got.status == 200
             usage = (await got.json())["usage"]

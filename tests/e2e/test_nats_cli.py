@@ -40,7 +40,9 @@ def test_the_readmes_commands_print_what_it_says(house: House, tmp_path: Path) -
         "PATH": f"{Path(natscli.find()).parent}{os.pathsep}{os.environ['PATH']}",
         "NO_COLOR": "1",
     }
-    outputs = natscli.run([one.command for one in shown[1:]], env, tmp_path)
+    # What another test had analysed would be answered at once, before the README's listener is there.
+    commands = [one.command.replace("5 percent today", "5 percent at noon") for one in shown[1:]]
+    outputs = natscli.run(commands, env, tmp_path)
     for one, output in zip(shown[1:], outputs, strict=True):
         assert natscli.missing(one.lines, output) == [], f"$ {one.command}\n{output}"
 

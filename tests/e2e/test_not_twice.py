@@ -11,7 +11,8 @@ from typing import Any
 from nats.aio.client import Client
 
 from tests.e2e.conftest import House
-from tests.e2e.test_articles import outcome, worker_pids
+from tests.e2e.test_articles import outcome, waiting, worker_pids
+from tests.until import until
 
 ARTICLE = {"title": "Solana falls", "body": "Solana fell by 7 percent after its network stood still."}
 
@@ -67,6 +68,7 @@ async def test_the_same_article_under_other_ids_is_analysed_once(house: House) -
     assert later["cached"] and answer(later) == answer(computed)
     assert later["worker"] != computed["worker"]
 
+    await until(lambda: waiting(js, "after-restart"), 0)
     analyses = await nc.subscribe("analyses.coin.after-restart")
     await nc.flush()
     await publish(nc, "after-restart", **{"Llm-Replace": "true"})

@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("npm") / "checks"
     shutil.copytree(SOURCES, folder)
     options = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = run([npm, "install", *options], cwd=folder, seconds=200)
+    done = run([npm, "install", *options], cwd=folder, seconds=500)
     if done.returncode:
         unavailable(f"npm could not install the SDK for JavaScript: {done.stderr}")
     return folder

@@ -23,9 +23,9 @@ async def test_a_run_tells_its_logs_no_secret(house: House) -> None:
     async with aiohttp.ClientSession(house.bridge_url) as http:
         await _chats(http)
     logs = {file.name: file.read_text() for file in (house.data_dir / "logs").iterdir()}
-    assert {"bridge.log", "worker.log"} <= set(logs)
-    assert "quiet-good" in logs["worker.log"]
-    assert "/v1/chat/completions" in logs["bridge.log"]
+    for process, known in (("worker", "quiet-good"), ("bridge", "/v1/chat/completions")):
+        # Those of yesterday too: it may be midnight.
+        assert any(known in text for name, text in logs.items() if name.startswith(f"{process}.log"))
     for name, text in logs.items():
         for secret in (SECRET, KEY, *map(house.password, USERS)):
             assert secret not in text, f"{name} shows {secret}"

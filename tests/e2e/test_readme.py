@@ -14,8 +14,9 @@ import pytest
 from tests import readme
 from tests.e2e import natscli
 from tests.e2e.conftest import House, environment
-from tests.e2e.test_articles import outcome
+from tests.e2e.test_articles import outcome, waiting
 from tests.ports import free_port, free_ports
+from tests.until import until
 
 ADDRESS = "http://127.0.0.1:8787"
 
@@ -104,8 +105,9 @@ async def test_curl(house: House, folder: Path) -> None:
     env = typing(house.data_dir)
     here = {ADDRESS: house.bridge_url}
     say_what_they_are_said_to(asked[:2], env, folder, **here)
-    nc = await house.connect("publisher")
+    nc = await house.connect("operator")
     await outcome(nc, "a1")
+    await until(lambda: waiting(nc.jetstream(), "a1"), 0)
     await nc.close()
     say_what_they_are_said_to(asked[2:], env, folder, **here)
     command = feed.command.replace(ADDRESS, house.bridge_url)

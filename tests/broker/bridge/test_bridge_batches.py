@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 from batching import CHAT, Api, answer_one, jsonl, let_expire, line, parsed, working
 
+from tests.until import until
+
 if TYPE_CHECKING:
     from conftest import Work
 
@@ -29,8 +31,12 @@ async def test_each_line_is_answered_once_in_order(work: Work, http: aiohttp.Cli
     assert {one["response"]["body"]["choices"][0]["message"]["content"] for one in output} == {"Quite so."}
     assert len({one["id"] for one in output}) == 300
     js = work.operator.jetstream()
-    for stream in ("BATCHES", "BATCH_LINES", "BATCH_RESULTS"):
-        assert (await js.stream_info(stream)).state.messages == 0
+
+    async def left() -> list[int]:
+        names = ("BATCHES", "BATCH_LINES", "BATCH_RESULTS")
+        return [(await js.stream_info(name)).state.messages for name in names]
+
+    await until(left, [0, 0, 0])  # taken away a moment after its end is told
 
 
 async def test_responses_are_answered_as_responses(work: Work, http: aiohttp.ClientSession) -> None:

@@ -177,7 +177,7 @@ async def test_a_stream_pays_what_the_worker_counted(
     async with http.post(URL, json=BODY | {"stream": True}, headers=header) as got:
         assert got.headers["x-ratelimit-limit-tokens"] == "1000"
         await got.read()
-    assert await left(http, script, header) == 1000 - 700
+    assert 1000 - 700 <= await left(http, script, header) < 1000 - 690, "17 come back each second"
 
 
 async def test_hanging_up_is_no_way_to_pay_less(

@@ -160,7 +160,7 @@ async def test_a_slow_reader_that_keeps_reading_gets_all_of_it(
     start: Start, script: Script, opened: list[Raw]
 ) -> None:
     script.play(*[b"x" * 1000] * 300)
-    raw = await Raw.connect(await start(client_timeout=0.5), WINDOW)
+    raw = await Raw.connect(await start(client_timeout=5), WINDOW)
     opened.append(raw)
     await raw.send(post(STREAM, "Connection: close"))
     got = b""

@@ -129,12 +129,12 @@ class _Halves(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._body[:1]
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(3)
         yield self._body[1:]
 
 
 async def test_408_a_body_that_does_not_come(start: Start) -> None:
-    http = await start(client_timeout=0.1)
+    http = await start(client_timeout=0.5)
     client = sdk(http, http_client=httpx.AsyncClient(transport=Halting()))
     error = await failed(client, chat())
     assert (error.status_code, error.code) == (408, "request_timeout")

@@ -19,11 +19,11 @@ from nats.js import JetStreamContext
 from bridge import credentials
 from bridge.client import outcomes, stored
 from bridge.credentials import Credentials, User
-from bridge.up import ports
 from schemas import streams, subjects
 from schemas.runtime.connection import connect
 from tests.broker.cli.blocks import lay_out
 from tests.broker.cli.conftest import Server, running, serving
+from tests.ports import free_port, free_ports
 from worker.transport import topology
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Cluster(NamedTuple):
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     keys = credentials.ensure(tmp_path)
-    routes = ports.choose(*[(HOST, 0, "") for _ in NAMES])
+    routes = free_ports(len(NAMES))
     urls = ", ".join(f'"nats://route:route-secret@{HOST}:{port}"' for port in routes)
     processes = {}
     with contextlib.ExitStack() as stack:
@@ -138,7 +138,7 @@ def hub(tmp_path: Path) -> Iterator[tuple[Server, int]]:
     """And the port for its leaves."""
     folder = tmp_path / "hub"
     folder.mkdir()
-    (port,) = ports.choose((HOST, 0, ""))
+    port = free_port()
     with serving(folder, lay_out(folder, "hub.conf", **{"0.0.0.0:7422": f"{HOST}:{port}"})) as server:
         yield server, port
 

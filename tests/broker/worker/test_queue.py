@@ -7,13 +7,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from schemas import streams
 from tests.broker.cli.conftest import Server
-from worker.transport import topology
+from worker.transport import queue, topology
 from worker.transport.queue import Queue
 
 SLOTS = 3
@@ -117,6 +118,12 @@ async def desk(server: Server) -> AsyncIterator[Desk]:
     assert server.denied == []
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that takes longer than 20 ms to answer would be passed over, and the order another one."""
+    monkeypatch.setattr(queue, "_WAIT", 0.2)
+
+
 async def test_no_more_is_fetched_than_there_is_room_for(desk: Desk) -> None:
     names = [f"a{number}" for number in range(10)]
     await desk.publish(*names)
@@ -128,14 +135,14 @@ async def test_no_more_is_fetched_than_there_is_room_for(desk: Desk) -> None:
     assert desk.most == SLOTS
 
 
-async def test_high_comes_first(desk: Desk) -> None:
+async def test_high_comes_first(desk: Desk, patient: None) -> None:
     await desk.publish("a", "b", "c")
     await desk.publish("x", "y", lane="high")
     await desk.queue.start()
     await desk.until("x", "y", "a")
 
 
-async def test_articles_and_lines_take_turns(desk: Desk) -> None:
+async def test_articles_and_lines_take_turns(desk: Desk, patient: None) -> None:
     """Whoever sent more does not keep the others waiting."""
     for number in range(4):
         await desk.operator.jetstream().publish(f"batches.b.{number}", b"{}")
