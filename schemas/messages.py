@@ -16,6 +16,16 @@ class TextPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tex
     text: str
 
 
+class RefusalPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="refusal", tag_field="type"):
+    """What another model said instead."""
+
+    refusal: str
+
+    @property
+    def text(self) -> str:
+        return self.refusal
+
+
 Content = str | list[TextPart]
 
 
@@ -43,7 +53,7 @@ class AssistantMessage(
 ):
     """An earlier answer. It may be sent back as it came, with what was thought and called."""
 
-    content: Content | None = None
+    content: str | list[TextPart | RefusalPart] | None = None
     name: str | None = None
     refusal: str | None = None  # what another model said instead
     reasoning_content: str | None = None
@@ -64,7 +74,7 @@ class ToolMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
 Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
 
 
-def text(content: Content | None) -> str:
+def text(content: str | Sequence[TextPart | RefusalPart] | None) -> str:
     """All that a message says, in one piece."""
     if content is None:
         return ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bridge.http import responses
 from bridge.http.batch_endpoints import BATCHES
+from bridge.http.cursored import Cursored
 from bridge.http.endpoint import Content, Endpoint, Parameter
 from bridge.http.house_endpoints import HOUSE
 from bridge.http.models import Model, ModelList
@@ -21,6 +23,7 @@ from schemas.errors import (
     Unavailable,
     UnsupportedMedia,
 )
+from schemas.responses.items import InputItem
 from schemas.responses.request import ResponseRequest
 from schemas.responses.response import DeletedResponse, Response
 from schemas.text import TextCompletion, TextRequest
@@ -198,6 +201,20 @@ ENDPOINTS = (
         gives=(Content(Response, _RESPONSE),),
         errors=(BadRequest, NotFound, Overloaded, Unavailable),
         parameters=(_RESPONSE_ID,),
+    ),
+    Endpoint(
+        "get",
+        "/v1/responses/{id}/input_items",
+        "What a kept response was made of, with the conversation before it",
+        gives=(
+            Content(
+                Cursored[InputItem],
+                {"data": [{"type": "message", "role": "user", "content": "Hi"}], "has_more": False},
+            ),
+        ),
+        errors=(BadRequest, NotFound, Overloaded, Unavailable),
+        parameters=(_RESPONSE_ID,),
+        query=responses.Items,
     ),
     Endpoint(
         "delete",

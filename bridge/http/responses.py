@@ -6,16 +6,21 @@ import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterable
+from typing import Annotated, Literal
 
+import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from bridge.client import chat
 from bridge.client import responses as shelf
-from bridge.http import body, errors, inference, sse
+from bridge.http import body, errors, inference, query, sse
 from bridge.http.auth import needs
 from bridge.http.context import CALL, NATS, SETTINGS
+from bridge.http.cursored import After, page
 from bridge.keys import Scope
 from bridge.responses import answered, asked, faults
+from bridge.responses.listed import listed
 from bridge.responses.stream import Stream
 from schemas import subjects
 from schemas.codec import decode, encode
@@ -27,6 +32,14 @@ from schemas.responses.request import ResponseRequest, decode_request
 from schemas.responses.response import DeletedResponse, KeptResponse, Response
 
 _ID = re.compile(r"resp_[0-9a-f]{32}")
+
+
+class Items(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which of a response's items; newest first, unless asked otherwise."""
+
+    order: Literal["asc", "desc"] = "desc"
+    after: After | None = None
+    limit: Annotated[int, Meta(ge=1, le=100, description="Items of a page.")] = 20
 
 
 @needs(Scope.CHAT)
@@ -65,6 +78,20 @@ async def delete(request: web.Request) -> web.Response:
     found = await _found(request)
     await shelf.delete(request.app[NATS], found.response.id)
     return errors.json(encode(DeletedResponse(found.response.id)))
+
+
+@needs(Scope.CHAT)
+async def input_items(request: web.Request) -> web.Response:
+    asked_for = query.read(request, Items)
+    kept = await _found(request)
+    items = listed(kept.response.id, kept.input)
+    if asked_for.order == "desc":
+        items.reverse()
+    return errors.json(encode(page(items, _name, asked_for.after, asked_for.limit)))
+
+
+def _name(item: InputItem) -> str:
+    return item.id or ""
 
 
 async def _found(request: web.Request) -> KeptResponse:

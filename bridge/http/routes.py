@@ -58,6 +58,7 @@ def build(settings: Settings, nc: Client) -> web.Application:
             web.post("/v1/completions", completions.text),
             web.post("/v1/responses", responses.create),
             web.get("/v1/responses/{id}", responses.retrieve),
+            web.get("/v1/responses/{id}/input_items", responses.input_items),
             web.delete("/v1/responses/{id}", responses.delete),
             web.get("/v1/models", models.index),
             web.get("/v1/models/{id:.+}", models.retrieve),

@@ -11,6 +11,7 @@ import aiohttp
 import openai
 import pytest
 from nats.aio.msg import Msg
+from openai.types.responses import ResponseInputMessageItem
 from pydantic import BaseModel
 
 from schemas import streams
@@ -174,6 +175,29 @@ async def test_what_is_kept_can_be_had_and_deleted(
     assert caught.value.code == "response_not_found"
     with pytest.raises(openai.NotFoundError):
         await sdk.responses.delete(found.id)
+
+
+async def test_what_it_was_made_of_can_be_listed(sdk: openai.AsyncOpenAI, model: Model) -> None:
+    tools: Any = [TOOL]
+    model.says(Thought("hm"), *CALLED)
+    first = await sdk.responses.create(input="Weather?", tools=tools)
+    model.says(*PARIS)
+    output: Any = [{"type": "function_call_output", "call_id": "call_1", "output": "4"}]
+    second = await sdk.responses.create(input=output, previous_response_id=first.id, tools=tools)
+    found = [item async for item in sdk.responses.input_items.list(second.id, order="asc", limit=2)]
+    assert [item.type for item in found] == ["message", "reasoning", "function_call", "function_call_output"]
+    asked = found[0]
+    assert isinstance(asked, ResponseInputMessageItem) and asked.status == "completed"
+    assert [part.to_dict() for part in asked.content] == [{"type": "input_text", "text": "Weather?"}]
+    assert len({item.id for item in found}) == 4 and all(item.id for item in found)
+    page = await sdk.responses.input_items.list(second.id, limit=1)
+    assert ([item.id for item in page.data], page.has_more) == ([found[-1].id], True)
+    [item] = (await sdk.responses.input_items.list(first.id)).data
+    assert item.type == "message" and item.id != asked.id
+    with pytest.raises(openai.NotFoundError):
+        await sdk.responses.input_items.list(f"resp_{'0' * 32}")
+    with pytest.raises(openai.BadRequestError):
+        await sdk.responses.input_items.list(first.id, after="item-x")
 
 
 async def test_what_is_not_to_be_kept_is_not(sdk: openai.AsyncOpenAI, model: Model, script: Script) -> None:

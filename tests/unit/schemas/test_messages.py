@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from schemas import messages
 from schemas.chat import ChatRequest, decode_request
 from schemas.errors import BadRequest
 from schemas.messages import (
@@ -93,6 +94,10 @@ class TestMessages:
     def test_another_models_refusal_may_be_an_earlier_answer(self) -> None:
         answer = {"role": "assistant", "content": None, "refusal": "No."}
         assert ask(messages=[HI, answer, HI]).messages[1] == AssistantMessage(None, refusal="No.")
+        parts = [{"type": "text", "text": "Well: "}, {"type": "refusal", "refusal": "no."}]
+        [_, answered] = ask(messages=[HI, {"role": "assistant", "content": parts}]).messages
+        assert messages.text(answered.content) == "Well: no."
+        assert self.refused({"role": "user", "content": parts}).param == "messages[0].content[1].type"
 
     @pytest.mark.parametrize(
         ("field", "value"),
