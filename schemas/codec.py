@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from schemas.allowed import words
 from schemas.errors import BadRequest, LlmError
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ def decode(kind: type[T], payload: bytes, refused: Mapping[str, str] | None = No
     try:
         value: T = _decoder(cast(Hashable, kind)).decode(payload)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error), refused or {}) from None
+        raise _refusal(kind, str(error), refused or {}) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("The payload is not valid JSON in UTF-8.", code="invalid_json") from None
     except RecursionError:
@@ -53,10 +54,10 @@ def convert(
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error), refused or {}) from None
+        raise _refusal(kind, str(error), refused or {}) from None
 
 
-def _refusal(text: str, refused: Mapping[str, str]) -> LlmError:
+def _refusal(kind: type[object], text: str, refused: Mapping[str, str]) -> LlmError:
     match = _AT.match(text)
     assert match is not None  # the pattern's parts are all optional
     what, path = match["what"], _param(match["path"])
@@ -69,7 +70,17 @@ def _refusal(text: str, refused: Mapping[str, str]) -> LlmError:
         name = _join(path, missing["name"])
         return BadRequest(f"Missing field `{name}`.", param=name, code="missing_required_parameter")
     where = f" for `{path}`" if path else ""
-    return BadRequest(f"Invalid value{where}: {what}.", param=path, code="invalid_value")
+    return BadRequest(
+        f"Invalid value{where}: {what}.{_instead(kind, what, path)}", param=path, code="invalid_value"
+    )
+
+
+def _instead(kind: type[object], what: str, path: str | None) -> str:
+    """A sentence for whoever named something that is not among a few."""
+    if path is None or not what.startswith(("Invalid value", "Invalid enum value")):
+        return ""
+    *others, last = [f"`{word}`" for word in words(cast(Hashable, kind), path)] or [""]
+    return f" It takes {', '.join(others) + ' or ' if others else ''}{last}." if last else ""
 
 
 def _param(path: str | None) -> str | None:

@@ -217,3 +217,21 @@ def test_a_flipped_byte_gives_a_value_or_a_bad_request(data: st.DataObject) -> N
     at = data.draw(st.integers(0, len(payload) - 1))
     payload[at] = data.draw(st.integers(0, 255))
     only_bad_request(decode_request, bytes(payload))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"tool_choice": "any"}, "`auto`, `none` or `required`"),
+        ({"tool_choice": {"type": "x"}}, "`function`"),
+        (
+            {"messages": [{"role": "x", "content": "a"}]},
+            "`system`, `developer`, `user`, `assistant` or `tool`",
+        ),
+        ({"tools": [{"type": "custom"}]}, "`function`"),
+        ({"response_format": {"type": "x"}}, "`text`, `json_object` or `json_schema`"),
+    ],
+)
+def test_a_word_that_is_none_of_a_few_is_told_them(body: dict[str, object], words: str) -> None:
+    error = refusal(json.dumps({"messages": [{"role": "user", "content": "hi"}]} | body).encode())
+    assert error.message.endswith(f". It takes {words}.")
