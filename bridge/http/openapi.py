@@ -164,6 +164,8 @@ def _bodies(contents: Iterable[Content]) -> _Json:
 
 def _schema(content: Content) -> _Json:
     if content.shape is str:
-        return {"type": "string"} | ({"description": content.about} if content.about else {})
+        # What reads a stream of events for itself, as browsers do, has objects of them, not one text.
+        kind = {} if content.media == "text/event-stream" else {"type": "string"}
+        return kind | ({"description": content.about} if content.about else {})
     (found,), _ = msgspec.json.schema_components([content.shape], ref_template=_REF)
     return found
