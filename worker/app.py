@@ -91,7 +91,7 @@ class Worker:
         ledger = Ledger(js, self._id)
         analyst = Analyst(engine, recipes, answers, ledger, board, self._id)
         kept = results if settings.cache_chats else None
-        inference = Inference(nc, engine, Runs(engine, kept), board, settings)
+        inference = Inference(nc, engine, Runs(engine, kept), settings)
         about = {"model": model, "worker": self._id}
         endpoints = [*inference.endpoints(), *Trials(nc, engine).endpoints()]
         figures = partial(stats.told, engine.counters, results.lookups, shape)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from worker.jobs import LANES, Job
 
 UNLIMITED = 1_000_000
+_BULK = LANES[1:]  # those of queued work
 
 Fits = Callable[[Sequence[Job]], bool]
 
@@ -107,49 +108,79 @@ class Scheduler:
 
         `prompting` queued jobs still have their prompt computed.
         """
-        blocked = False
-        for lane in LANES:
-            for job in self._admit(lane, self.prompts - prompting, blocked):
-                prompting += lane != "chat"
+        yield from self._admit_chat()
+        yield from self._admit_aside()
+        if self._aside:
+            return  # others wait for what it holds
+        blocked = bool(self._waiting["chat"])
+        for lane in _BULK:
+            for job in self._admit_bulk(lane, self.prompts - prompting, blocked):
+                prompting += 1
                 yield job
-            if self._waiting[lane] and lane != "chat":
+            if self._waiting[lane]:
                 return
-            blocked = bool(self._waiting["chat"])
 
-    def _admit(self, lane: str, room: int, blocked: bool) -> Iterator[Job]:
+    def _admit_chat(self) -> Iterator[Job]:
+        jobs = self._waiting["chat"]
+        while jobs and not self._is_bulks_turn and self._may_start(jobs[0], self.jobs):
+            yield self._let_in("chat")
+
+    def _admit_aside(self) -> Iterator[Job]:
+        """What has begun goes before all other queued work, also while chat waits: chat that could not displace it
+        waits for just that, and so does whoever needs the memory that it holds.
+        """
+        for lane in _BULK:
+            jobs = self._waiting[lane]
+            while jobs and jobs[0].id in self._aside and self._may_start(jobs[0], self.jobs):
+                yield self._let_in(lane)
+
+    def _admit_bulk(self, lane: str, room: int, blocked: bool) -> Iterator[Job]:
         jobs = self._waiting[lane]
-        while jobs and (room > 0 or lane == "chat" or jobs[0].id in self._aside):
+        while jobs and room > 0:
             if (blocked and not self._may_pass(jobs[0])) or not self._may_start(jobs[0], self.jobs):
                 return
-            if lane == "chat" and self._is_bulks_turn:
-                return
-            job = jobs.popleft()
-            room -= job.id not in self._aside
-            self._aside.discard(job.id)
-            self._count(job)
-            self._running[job.id] = job
-            yield job
+            room -= 1
+            yield self._let_in(lane)
+
+    def _let_in(self, lane: str) -> Job:
+        job = self._waiting[lane].popleft()
+        self._aside.discard(job.id)
+        self._count(job)
+        self._running[job.id] = job
+        return job
 
     def _count(self, job: Job) -> None:
-        starved = job.lane == "chat" and self._bulk_waits and not _bulk(self.jobs)
-        self._ahead = self._ahead + job.work.choices if starved else 0
+        if self._ahead * self.bulk_rows >= self._every:
+            # The turn is over. What it took to make room for it is given back before the next one.
+            self._ahead = -self._every
+        elif job.lane != "chat":
+            self._ahead = 0
+        elif self._next_bulk is None or _bulk(self.jobs):
+            self._ahead = min(self._ahead, 0)
+        else:
+            self._ahead += job.work.choices
 
     @property
-    def _bulk_waits(self) -> bool:
-        return any(jobs for lane, jobs in self._waiting.items() if lane != "chat")
+    def _every(self) -> int:
+        return self.slots + self.chat_slots
+
+    @property
+    def _next_bulk(self) -> Job | None:
+        return next((self._waiting[lane][0] for lane in _BULK if self._waiting[lane]), None)
 
     @property
     def _is_bulks_turn(self) -> bool:
-        return self._bulk_waits and self._ahead * self.bulk_rows >= self.slots + self.chat_slots
+        """Not for one that could not even start alone: nobody waits for that."""
+        if self._ahead * self.bulk_rows < self._every or (job := self._next_bulk) is None:
+            return False
+        return bool(self._running) or self._may_start(job, [])
 
     def _may_pass(self, job: Job) -> bool:
-        """Whether it may start while chat waits: in its turn, in its own rows if chat has room beside them, or to
-        end what has begun, since chat that could not displace it waits for just that.
-        """
-        if job.id in self._aside or self._is_bulks_turn:
-            return True
+        """Whether it may start while chat waits: in its turn, or in its own rows if chat has room beside them."""
         share = [*(one for one in self.jobs if one.lane != "chat"), job]
-        return _bulk(share) <= self.bulk_rows and self._may_start(self._waiting["chat"][0], share)
+        return self._is_bulks_turn or (
+            _bulk(share) <= self.bulk_rows and self._may_start(self._waiting["chat"][0], share)
+        )
 
     def _may_start(self, job: Job, running: Sequence[Job]) -> bool:
         together = [*running, job]
@@ -160,7 +191,7 @@ class Scheduler:
 
     def _rows(self, job: Job, bulk: int) -> int:
         """How many rows there may be with this job, when `bulk` of them run queued work."""
-        every = self.slots + self.chat_slots
+        every = self._every
         if job.lane != "chat":
             return every if bulk + job.work.choices <= self.bulk_rows else self.slots
         wanted = _bulk(self.jobs) + sum(len(jobs) for lane, jobs in self._waiting.items() if lane != "chat")

@@ -9,7 +9,7 @@ from bridge.batches.keeper import Caretaker
 from bridge.client import Client, batches, stored
 from bridge.client.batches import Job, Jobs
 from schemas import streams
-from schemas.errors import LlmError, NotFound
+from schemas.errors import LlmError, NotFound, TooLarge
 from schemas.runtime import log, tasks
 
 _log = log.get("bridge.keeper")
@@ -17,6 +17,8 @@ _log = log.get("bridge.keeper")
 # Each waits most of its time. More batches than that wait until others are over, here or at another bridge.
 _MOST = 64
 _AGAIN = 5.0
+# Somebody has to make room first, and what was compiled is compiled anew.
+_AGAIN_WHEN_FULL = 300.0
 
 
 class Watch:
@@ -66,7 +68,7 @@ class Watch:
             raise
         except LlmError as error:
             _log.warning("batch_later", batch=job.batch_id, reason=error.message)
-            await job.give_back(_AGAIN)
+            await job.give_back(_AGAIN_WHEN_FULL if isinstance(error, TooLarge) else _AGAIN)
         except Exception:
             _log.exception("batch_stuck", batch=job.batch_id)
             await job.give_back(_AGAIN)

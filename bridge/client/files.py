@@ -44,7 +44,7 @@ class Upload:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._finishing is None or (self._finishing.done() and self._finishing.exception()):
+        if self._finishing is None:
             with contextlib.suppress(LlmError):  # what cannot be removed now expires
                 await asyncio.shield(self._writer.abort())
 

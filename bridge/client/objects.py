@@ -90,7 +90,7 @@ class Writer:
         )
         before = await get(self._nc, name, self._hold)
         headers = {_ROLLUP: "sub", _TTL: f"{seconds}s"}
-        await stored.put(self._nc, _meta(name), encode(found), headers, self._hold)
+        await self._put(_meta(name), encode(found), headers)
         if before is not None:
             await _forget(self._nc, before.nuid, self._hold)
         return found
@@ -102,14 +102,17 @@ class Writer:
         self._hash.update(chunk)
         # The id: one that has to be sent twice is stored once.
         headers = {_MSG_ID: f"{self._nuid}.{self._chunks}", _TTL: f"{self._seconds + _LONGER}s"}
+        await self._put(_chunk(self._nuid), chunk, headers)
+        self._chunks += 1
+
+    async def _put(self, subject: str, payload: bytes, headers: dict[str, str]) -> None:
         try:
-            await stored.put(self._nc, _chunk(self._nuid), chunk, headers, self._hold)
+            await stored.put(self._nc, subject, payload, headers, self._hold)
         except NotStored as error:
             if error.fault not in FULL:
                 raise
             reason = "There is no room for more files; delete some, or wait until some have expired."
             raise TooLarge(reason, param="file", code="storage_full") from None
-        self._chunks += 1
 
 
 async def get(nc: Client, name: str, hold: Hold) -> Object | None:

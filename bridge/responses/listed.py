@@ -20,13 +20,17 @@ _PREFIXES = {InputMessage: "msg", CallItem: "fc", CallOutput: "fco", ReasoningIt
 
 
 def listed(response_id: str, items: Sequence[InputItem]) -> list[InputItem]:
-    """In their order; who asks again finds the same ids."""
-    return [_listed(response_id.removeprefix("resp_"), at, item) for at, item in enumerate(items)]
+    """In their order; who asks again finds the same ids. An id that came in twice is only the first one's."""
+    found: dict[str, InputItem] = {}
+    for at, item in enumerate(items):
+        ours = f"{_PREFIXES[type(item)]}_{response_id.removeprefix('resp_')}{at:04}"
+        name = item.id if item.id and item.id not in found else ours
+        found[name] = _whole(replace(item, id=name, status=item.status or "completed"))
+    return list(found.values())
 
 
-def _listed(of: str, at: int, item: InputItem) -> InputItem:
-    name = item.id or f"{_PREFIXES[type(item)]}_{of}{at:04}"
-    item = replace(item, id=name, status=item.status or "completed")
+def _whole(item: InputItem) -> InputItem:
+    """Its content as parts."""
     if isinstance(item, InputMessage) and isinstance(item.content, str):
         kind = OutputText if item.role == "assistant" else InputText
         return replace(item, content=[kind(item.content)])

@@ -20,11 +20,8 @@ from worker.settings import Settings
 from worker.transport import topology
 from worker.transport.inference import Inference
 from worker.transport.micro import Service
-from worker.transport.presence import PresenceBoard
 from worker.transport.results import Results
 from worker.transport.runs import Runs
-
-APIS = (subjects.CHAT, subjects.COMPLETIONS)
 
 
 @dataclass
@@ -104,19 +101,15 @@ class Desk:
 
 
 @asynccontextmanager
-async def opened(
-    server: Server, ask: Asker, keep: bool = False, name: str = "desk", of_any: bool = True, **settings: Any
-) -> AsyncIterator[Desk]:
-    """Without `of_any` it is asked on its models' subjects only."""
+async def opened(server: Server, ask: Asker, keep: bool = False, **settings: Any) -> AsyncIterator[Desk]:
     worker, publisher = await server.connect("worker"), await server.connect("publisher")
     await topology.ensure(worker.jetstream())
     results = Results(worker.jetstream())
+    await results.start()
     runs = Runs(ask.engine, results if keep else None)
-    board = PresenceBoard(worker.jetstream(), ask.engine, name, 1, 5)
-    inference = Inference(worker, ask.engine, runs, board, Settings.load(**{"abandon_grace": 0} | settings))
-    endpoints = [one for one in inference.endpoints() if of_any or one.subject not in APIS]
-    service = Service(worker, subjects.SERVICE, "1.0.0", "test", {}, endpoints)
-    for part in (results, inference, service, board):
+    inference = Inference(worker, ask.engine, runs, Settings.load(**{"abandon_grace": 0} | settings))
+    service = Service(worker, subjects.SERVICE, "1.0.0", "test", {}, inference.endpoints())
+    for part in (inference, service):
         await part.start()
     await asyncio.sleep(0)  # else the flush could overtake the subscriptions
     await worker.flush()
@@ -124,7 +117,6 @@ async def opened(
     await service.close_endpoints()
     await service.stop(5)
     await inference.stop()
-    await board.stop()
     await publisher.close()
     await worker.close()
     assert server.denied == []

@@ -102,6 +102,19 @@ class TestMemory:
             assert "memory_limit" in refused.error.message
             assert (await ask(CAPITAL, temperature=0)).text == ANSWER
 
+    async def test_too_large_a_request_that_came_before_its_model_is_refused(
+        self, make_engine: Callable[..., Any], twin: Entry
+    ) -> None:
+        """What it costs is known only then, and it must not stand in the others' way for ever."""
+        async with make_engine(2, twin, kv_bytes=1 << 26) as ask:
+            works = [
+                await ask.work(CAPITAL, model="twin", temperature=0, max_tokens=most)
+                for most in (16, 6000, 16)
+            ]
+            small, large, other = await asyncio.wait_for(asyncio.gather(*map(ask.run, works)), 60)
+            assert (small.text, other.text) == (ANSWER, ANSWER)
+            assert large.error.code == "context_length_exceeded"
+
     async def test_an_idle_model_leaves_and_comes_again(
         self, make_engine: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:

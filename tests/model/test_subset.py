@@ -77,6 +77,10 @@ def test_a_schema_may_refer_to_itself(model: Model) -> None:
         ({"type": "number", "multipleOf": 99.99991}, "multipleOf"),
         ({"allOf": [{"multipleOf": 997}, {"multipleOf": 991}]}, "multipleOf"),
         ({"$ref": "#/$defs/a", "$defs": {"a": {"multipleOf": 2**31 - 1}}}, "multipleOf"),
+        ({"type": "integer", "multipleOf": 2**24}, "multipleOf"),
+        ({"type": "integer", "multipleOf": 5**9}, "multipleOf"),
+        ({"type": "integer", "multipleOf": 997, "anyOf": [{"multipleOf": 991}]}, "multipleOf"),
+        ({"allOf": [{"multipleOf": 1000 + at} for at in range(400)]}, "multipleOf"),
         ({"not": {}, "x-guidance": {"lenient": True}}, "not"),
     ],
     ids=lambda value: json.dumps(value)[:40],
@@ -111,6 +115,12 @@ def test_wide_objects_are_no_problem(model: Model) -> None:
 @pytest.mark.parametrize("step", [1, 3, 60, 365, 0.01, 0.25, 1000, 86_400, 10_000_000, 1e-7, 97])
 def test_steps_that_people_use_are_no_problem(model: Model, step: float) -> None:
     assert prepared(model, {"type": "number", "minimum": 0, "multipleOf": step}).grammar
+
+
+def test_steps_of_fields_of_their_own_are_no_problem(model: Model) -> None:
+    steps = [997, 991, 983, 15, 7, 365, 4096]
+    properties = {f"p{step}": {"type": "integer", "multipleOf": step} for step in steps}
+    assert prepared(model, {"type": "object", "properties": properties}).grammar
 
 
 async def test_an_answer_that_ends_before_its_grammar_does_has_failed(ask: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 
 from worker.engine.counters import Counters
@@ -74,16 +75,19 @@ class Batch:
     def jobs(self) -> set[str]:
         return {*self._prompts, *self._aside, *(row.job.id for row in self._decoder.rows)}
 
-    @property
-    def aside_bytes(self) -> int:
-        """KV state of the rows that wait for their return."""
-        return sum(held.nbytes for held in self._aside.values() if isinstance(held, Held))
+    def aside_bytes(self, returning: Container[str] = ()) -> int:
+        """KV state of the rows that wait for their return, but for those of the jobs that are `returning`."""
+        return sum(
+            held.nbytes
+            for job_id, held in self._aside.items()
+            if isinstance(held, Held) and job_id not in returning
+        )
 
     @property
     def nbytes(self) -> int:
         """KV state of all that is under way."""
         prompts = sum(pending.prompt.nbytes for pending in self._prompts.values())
-        return self._decoder.nbytes + self.aside_bytes + prompts
+        return self._decoder.nbytes + self.aside_bytes() + prompts
 
     @property
     def prefix_bytes(self) -> int:

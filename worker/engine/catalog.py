@@ -80,7 +80,10 @@ class Catalog:
             return self.default
         name = self._names.get(model_token(model))
         if name is None:
-            sentence = f"The model `{model[:200]}` does not exist here; there is {', '.join(self._entries)}."
+            sentence = (
+                f"The model `{model[:200]}` does not exist here; there is {', '.join(self._entries)}. "
+                f"Another worker's is asked by its own subject, llm.v1.chat.{model_token(model[:200])}."
+            )
             raise NotFound(sentence, param="model", code="model_not_found")
         return self._entries[name]
 

@@ -80,7 +80,7 @@ class Residents:
         """Whether these may run together: their models in memory, their KV state in its budget."""
         last = jobs[-1].work.model
         if last in self._here:
-            return self._kv(jobs) <= self._shape.kv_bytes
+            return self._kv(jobs) <= self._shape.kv_bytes or self._is_too_large(jobs[-1])
         try:
             return self._room(last, {job.work.model for job in jobs[:-1]}) is not None
         except Unavailable:
@@ -94,13 +94,14 @@ class Residents:
         Raises LlmError for one that never fits, or whose model does not load.
         """
         name = job.work.model
-        resident = self._here.get(name)
-        if resident is None:
-            resident = self._load(name, {one.work.model for one in running} - {name})
-            # Only now is it known what its state costs.
-            resident.model.check_memory(job.work)
-            if self._kv(running) > self._shape.kv_bytes:
-                return False
+        was_here = name in self._here
+        if not was_here:
+            self._load(name, {one.work.model for one in running} - {name})
+        resident = self._here[name]
+        # Only with its model here is it known what its state costs, and it was prepared before.
+        resident.model.check_memory(job.work)
+        if not was_here and self._kv(running) > self._shape.kv_bytes:
+            return False
         self._residency.touched(name, time.monotonic())
         resident.batch.insert(job, submitted)
         return True
@@ -164,8 +165,13 @@ class Residents:
         by_model: dict[str, list[Job]] = {}
         for job in jobs:
             by_model.setdefault(job.work.model, []).append(job)
-        aside = sum(resident.batch.aside_bytes for resident in self._here.values())
+        returning = {job.id for job in jobs}
+        aside = sum(resident.batch.aside_bytes(returning) for resident in self._here.values())
         return aside + sum(self._cost(name)(*kv.shape_of(some)) for name, some in by_model.items())
+
+    def _is_too_large(self, job: Job) -> bool:
+        """Even alone: it never will fit, and is let in to be told so."""
+        return self._cost(job.work.model)(*kv.shape_of([job])) > self._shape.kv_bytes
 
     def _cost(self, name: str) -> kv.KvCost:
         cost = self._models.find(name).cost

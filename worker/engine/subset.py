@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, cast
 
@@ -18,8 +18,10 @@ _DEEPEST = 800
 _LARGEST = 64 * 1024
 # Numbers are read as binary floats: beyond this, not every integer is one.
 _EXACT = 2**53
-# The compiler counts remainders of what is no power of ten, in all combinations: 1,000,003 costs 5 s and 550 MB.
-_MOST_REMAINDERS = 1000
+# The compiler has a state for each remainder of what is no power of ten: 1,000,003 of them cost 5 s and 550 MB.
+_MOST_REMAINDERS = 5000
+# Keywords that hold nothing for a value.
+_WORDS = ("$defs", "definitions", "title", "description", "default", "examples", "$schema", "$id", "$comment")
 _NUMBERS = ("const", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _WRITTEN = ("const", "enum", "required", "pattern")
 # ECMA 262, which JSON Schema's patterns follow, knows none of these, or means something else by them.
@@ -53,9 +55,9 @@ def check(
         written = [part.get(keyword) for keyword in _WRITTEN], _names(part, "properties")
         if control is not None and (found := control.search(json.dumps(written, ensure_ascii=False))):
             raise unsupported(f"it holds `{found[0]}`, the text of a control token of this model.", param)
-    if (remainders := _remainders(part.get("multipleOf") for part in parts)) > _MOST_REMAINDERS:
-        reason = f"its `multipleOf`s have {remainders:,} remainders together, powers of ten aside"
-        raise unsupported(f"{reason}; {_MOST_REMAINDERS:,} are the most.", param)
+    if _remainders(parts) > _MOST_REMAINDERS:
+        reason = f"`multipleOf` has more than {_MOST_REMAINDERS:,} remainders, zeros at its end aside"
+        raise unsupported(f"{reason}.", param)
 
 
 def _parts(root: dict[str, Any], param: str) -> list[dict[str, Any]]:
@@ -126,17 +128,26 @@ def _names(part: dict[str, Any], keyword: str) -> list[str]:
     return list(found) if isinstance(found, dict) else []
 
 
-def _remainders(steps: Iterable[Any]) -> int:
-    """The least common multiple of what is left of their digits without factors of ten."""
+def _remainders(parts: Sequence[dict[str, Any]]) -> int:
+    """How many the compiler has to tell apart, zeros at the end of the digits aside; counted until they are too many.
+
+    Where schemas are laid upon each other it keeps all combinations, else each field has its own.
+    """
+    laid = any(_laid_upon(part) for part in parts)
     found = 1
-    for step in steps:
+    for step in (part.get("multipleOf") for part in parts):
         if isinstance(step, int | float) and step is not True and math.isfinite(step) and step:
-            digits = int("".join(map(str, Decimal(str(step)).as_tuple().digits)))
-            for factor in (2, 5):
-                while digits % factor == 0:
-                    digits //= factor
-            found = math.lcm(found, digits)
+            digits = int("".join(map(str, Decimal(str(step)).as_tuple().digits)).rstrip("0"))
+            found = math.lcm(found, digits) if laid else max(found, digits)
+            if found > _MOST_REMAINDERS:
+                break
     return found
+
+
+def _laid_upon(part: dict[str, Any]) -> bool:
+    """Whether two schemas hold for one value here."""
+    others = part.keys() - {"anyOf", "oneOf", "$ref", *_WORDS}
+    return "allOf" in part or bool(others and part.keys() & {"anyOf", "oneOf", "$ref"})
 
 
 def _inexact(value: Any) -> bool:

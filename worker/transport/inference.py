@@ -36,7 +36,6 @@ from worker.transport import line
 from worker.transport.abandon import Abandonment
 from worker.transport.api import CHAT, COMPLETIONS, Api
 from worker.transport.micro import Endpoint, Handler
-from worker.transport.presence import PresenceBoard
 from worker.transport.replies import Caller, PlainReply, Reply, StreamReply, new_id
 from worker.transport.runs import Runs
 from worker.transport.served import per_model
@@ -88,13 +87,10 @@ class _Exchange:
 class Inference:
     """Answers on the subject of each API, and below it on one for each name and alias of each model."""
 
-    def __init__(
-        self, nc: Client, engine: Engine, runs: Runs, board: PresenceBoard, settings: Settings
-    ) -> None:
+    def __init__(self, nc: Client, engine: Engine, runs: Runs, settings: Settings) -> None:
         self._nc = nc
         self._engine = engine
         self._runs = runs
-        self._board = board
         self._settings = settings
         self._most = settings.slots + settings.chat_slots + settings.max_waiting
         self._abandonment = Abandonment(nc, settings.abandon_grace)
@@ -173,9 +169,6 @@ class Inference:
             reason = f"{subjects.REQUEST_ID} must be 1 to 64 characters of ASCII, none of them blank or . * >"
             raise BadRequest(f"{reason}.", param=subjects.REQUEST_ID, code="invalid_header")
         request = self._addressed(exchange.api.decode(exchange.msg.data), exchange.model)
-        if request.model is not None and await self._is_of_others(exchange, request.model):
-            await self._pass_on(exchange, request.model)
-            return
         parts = request.parts
         exchange.prompts = len(parts)
         # All that are here count, not what the engine has: requests on their way there would pass in a crowd.
@@ -224,19 +217,6 @@ class Inference:
             reason = f"The request names the model `{request.model}`, and came on the subject of `{model}`."
             raise BadRequest(reason, param="model", code="model_mismatch")
         return request
-
-    async def _is_of_others(self, exchange: _Exchange, model: str) -> bool:
-        """Whether it came to us on the subject of any model, and only other workers have the one that it names."""
-        return exchange.model is None and await self._board.only_elsewhere(model)
-
-    async def _pass_on(self, exchange: _Exchange, model: str) -> None:
-        """They answer to the caller's own inbox, as if it had asked on the model's subject, and can be cancelled by
-        the same id. That subject says whose it is: nobody passes it on again.
-        """
-        msg, place = exchange.msg, subjects.of_model(exchange.api.subject, model)
-        headers = {**exchange.headers, subjects.REQUEST_ID: exchange.request_id}
-        await self._nc.publish(place, msg.data, reply=msg.reply, headers=headers)
-        log.info("passed_on", api=exchange.api.name, subject=place)
 
     def _reply(self, exchange: _Exchange) -> Reply:
         shape = _shape(exchange.msg.data)

@@ -101,10 +101,6 @@ class PresenceBoard:
         """Here and now; a model that is configured but faulty is not served."""
         return any(_answers(model, entry.names) for entry in self._served())
 
-    async def only_elsewhere(self, model: str) -> bool:
-        """Whether others serve what we do not."""
-        return not self.serves(model) and await self.anyone_serves(model)
-
     async def check(self, model: str | None) -> None:
         """Raises Unavailable for a model that others serve, NotFound for one that nobody does."""
         if model is None or self.serves(model):

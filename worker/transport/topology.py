@@ -91,18 +91,22 @@ def _signed(metadata: dict[str, str]) -> dict[str, str]:
 
 async def _limit(js: JetStreamContext, name: str, most: int) -> None:
     """Give a stream that has none a limit in bytes. The server sets those aside, and tells nobody how many it has;
-    so it is asked for less and less, and half of what it grants is taken.
+    so it is asked for less and less, and half of what it grants is taken. What lies there already stays.
     """
-    config = (await js.stream_info(name)).config
+    info = await js.stream_info(name)
+    config, least = info.config, max(_LEAST, 2 * info.state.bytes)
     if (config.max_bytes or -1) > 0:
         return
-    size = 2 * most
+    size = max(2 * most, least)
     while not await _granted(js, config, size):
         size //= 2
-        if size < _LEAST:
-            log.warning("stream_without_limit", stream=name, hint="the server's store is too small for one")
+        if size < least:
+            log.warning(
+                "stream_without_limit", stream=name, hint="the server's store has too little room for one"
+            )
             return
     await _granted(js, config, size // 2)
+    log.info("stream_limited", stream=name, bytes=size // 2)
 
 
 async def _granted(js: JetStreamContext, config: StreamConfig, size: int) -> bool:

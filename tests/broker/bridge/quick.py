@@ -96,9 +96,9 @@ async def _up(nats_url: str) -> AsyncIterator[str]:
     engine = cast(Engine, QuickEngine())
     js = nc.jetstream()
     await topology.ensure(js)
-    board = PresenceBoard(js, engine, "quick", 4, 5)
-    inference = Inference(nc, engine, Runs(engine, None), board, WorkerSettings.load())
+    inference = Inference(nc, engine, Runs(engine, None), WorkerSettings.load())
     service = Service(nc, "llm", "1.0.0", "t", {}, inference.endpoints())
+    board = PresenceBoard(js, engine, "quick", 4, 5)
     parts: list[Any] = [inference, service, board]
     for part in parts:
         await part.start()

@@ -196,6 +196,9 @@ async def test_what_it_was_made_of_can_be_listed(sdk: openai.AsyncOpenAI, model:
     assert item.type == "message" and item.id != asked.id
     with pytest.raises(openai.NotFoundError):
         await sdk.responses.input_items.list(f"resp_{'0' * 32}")
+    twice: Any = [{"role": "user", "content": word, "id": "msg_1"} for word in "abc"]
+    third = await sdk.responses.create(input=twice)
+    assert len([item async for item in sdk.responses.input_items.list(third.id, limit=1)]) == 3
     with pytest.raises(openai.BadRequestError):
         await sdk.responses.input_items.list(first.id, after="item-x")
 

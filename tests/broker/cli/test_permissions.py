@@ -40,10 +40,14 @@ def publishing() -> Table:
     table = Table()
     for subject in ("articles.norm.coin.a", "articles.high.coin.a", "articles.low.coin.a"):
         table.add(subject, "publisher", "bridge")
-    for subject in ("llm.v1.chat", "llm.v1.completions", "llm.v1.cancel.r"):
+    for subject in (
+        "llm.v1.chat",
+        "llm.v1.chat.m",
+        "llm.v1.completions",
+        "llm.v1.completions.m",
+        "llm.v1.cancel.r",
+    ):
         table.add(subject, "publisher", "bridge")
-    for subject in ("llm.v1.chat.m", "llm.v1.completions.m"):
-        table.add(subject, "publisher", "bridge", "worker")
     for subject in ("llm.v1.recipe", "llm.v1.recipe.m"):
         table.add(subject)
     for subject in (

@@ -230,6 +230,7 @@ def test_a_flipped_byte_gives_a_value_or_a_bad_request(data: st.DataObject) -> N
         ),
         ({"tools": [{"type": "custom"}]}, "`function`"),
         ({"response_format": {"type": "x"}}, "`text`, `json_object` or `json_schema`"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "`text`"),
     ],
 )
 def test_a_word_that_is_none_of_a_few_is_told_them(body: dict[str, object], words: str) -> None:

@@ -13,7 +13,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 
 from schemas.errors import BadRequest
 from worker.engine.catalog import Catalog, Entry
@@ -21,7 +20,6 @@ from worker.engine.engine import Engine
 from worker.settings import Settings
 from worker.transport.api import CHAT
 from worker.transport.inference import Inference, _seconds_left
-from worker.transport.presence import PresenceBoard
 from worker.transport.runs import Runs
 
 
@@ -50,8 +48,7 @@ def ask(headers: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """The answer to an empty request with these headers: its error, and what came with it."""
     nc = Connection()
     engine = cast(Engine, Idle())
-    board = PresenceBoard(cast(JetStreamContext, None), engine, "w", 1, 5)
-    inference = Inference(cast(Client, nc), engine, Runs(engine, None), board, Settings.load())
+    inference = Inference(cast(Client, nc), engine, Runs(engine, None), Settings.load())
     asyncio.run(_answer(inference, headers))
     [(payload, told)] = nc.sent
     return json.loads(payload)["error"], told

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 from nats.aio.client import Client
-from nats.js import JetStreamContext
 
 from schemas.chat import ChatRequest
 from schemas.errors import BadRequest, NotFound
@@ -16,7 +15,6 @@ from worker.engine.catalog import Catalog, Entry
 from worker.engine.engine import Engine
 from worker.settings import Settings
 from worker.transport.inference import Inference
-from worker.transport.presence import PresenceBoard
 from worker.transport.runs import Runs
 
 
@@ -36,8 +34,7 @@ class Idle:
 @pytest.fixture
 def inference() -> Inference:
     engine = cast(Engine, Idle())
-    board = PresenceBoard(cast(JetStreamContext, None), engine, "w", 1, 5)
-    return Inference(cast(Client, Connection()), engine, Runs(engine, None), board, Settings.load())
+    return Inference(cast(Client, Connection()), engine, Runs(engine, None), Settings.load())
 
 
 def request(model: str | None) -> ChatRequest:

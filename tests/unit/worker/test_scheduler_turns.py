@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from queueing import job
 
-from worker.jobs import ANY_COMPANY, Job
-from worker.scheduler import Scheduler
+from worker.jobs import ANY_COMPANY, Job, JobLane
+from worker.scheduler import Fits, Scheduler
 
 ROWS = 20
+MEMORY = 100
 LASTS = 5  # steps
 
 
@@ -25,9 +27,10 @@ def wide(jobs: Sequence[Job]) -> bool:
 class House:
     """Steps of a worker whose jobs all last as long, with something new in each."""
 
-    def __init__(self, arrive: Callable[[int], Iterator[Job]], **shape: object) -> None:
-        self.scheduler = Scheduler(slots=16, chat_slots=4, prompts=1, bulk_rows=2, **shape)  # type: ignore[arg-type]  # by name
+    def __init__(self, arrive: Callable[[int], Iterator[Job]], fits: Fits | None = None) -> None:
+        self.scheduler = Scheduler(16, 4, prompts=1, fits=fits or self.has_memory, bulk_rows=2)
         self.started: dict[str, int] = {}
+        self.aside: dict[str, Job] = {}
         self.step = 0
         self._arrive = arrive
 
@@ -51,10 +54,18 @@ class House:
         for one in self._arrive(self.step):
             self.scheduler.add(one)
         for one in self.scheduler.displace():
+            self.aside[one.id] = one
             del self.started[one.id]
         for one in self.scheduler.admit():
+            self.aside.pop(one.id, None)
             self.started[one.id] = self.step
         self.step += 1
+
+    def has_memory(self, jobs: Sequence[Job]) -> bool:
+        """For all of these, beside half of what each needs that was set aside and does not come back among them."""
+        aside = [one for name, one in self.aside.items() if name not in {job.id for job in jobs}]
+        needs = [one.work.max_tokens * one.work.choices for one in (*jobs, *jobs, *aside)]
+        return sum(needs) <= 2 * MEMORY
 
 
 def articles(at: int) -> Iterator[Job]:
@@ -133,3 +144,45 @@ def test_whatever_comes_again_and_again_the_oldest_of_each_lane_starts(
     waiting = house.waiting
     for name in waiting:
         house.until(name, 2 * ROWS * LASTS * len(waiting))
+
+
+def needing(one: Job, memory: int) -> Job:
+    return dataclasses.replace(one, work=dataclasses.replace(one.work, max_tokens=memory))
+
+
+def test_what_was_set_aside_goes_on_before_whoever_waits_for_its_memory() -> None:
+    house = House(lambda at: iter([job(f"chat-{at}", "chat")]))
+    for at in range(8):
+        house.scheduler.add(needing(job(f"article-{at}"), 12))
+    house.until("article-7", 20)
+    house.scheduler.add(needing(job("asked", "chat"), 70))
+    house.scheduler.add(needing(job("high", "high"), 95))
+    for name in ("asked", "high", "chat-400"):
+        house.until(name, 500)
+
+
+def test_nobody_waits_for_one_that_could_not_even_run_alone() -> None:
+    house = House(lambda at: iter([job(f"chat-{at}", "chat")]))
+    house.scheduler.add(needing(job("never"), MEMORY + 1))
+    assert house.until("chat-200", 300) == 200
+
+
+kinds = st.tuples(
+    st.sampled_from(["chat", "high", "norm"]),
+    st.sampled_from([1, 5, 12, 50, 100]),
+    st.sampled_from([1, 4, 20, 20]),
+)
+
+
+@given(st.lists(st.lists(kinds, max_size=3), max_size=40))
+def test_whatever_memory_is_needed_all_are_served_in_the_end(
+    arrivals: list[list[tuple[JobLane, int, int]]],
+) -> None:
+    def arrive(at: int) -> Iterator[Job]:
+        for which, (lane, memory, company) in enumerate(arrivals[at] if at < len(arrivals) else []):
+            yield needing(job(f"{at}-{which}", lane, ANY_COMPANY if lane == "chat" else company), memory)
+
+    house = House(arrive)
+    for _ in range(20 * len(arrivals) * LASTS + 1):
+        house.advance()
+    assert (house.scheduler.waiting, house.scheduler.running, house.aside) == (0, 0, {})
