@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import heapq
 import os
+import re
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from schemas.subjects import id_token
+
 _LOOK_EVERY = 0.3
 _LEVELS = ("debug", "info", "warning", "error", "critical")
+# nats-server's lines, in UTC as nats.conf has it, and its levels.
+_SERVERS = re.compile(r"\[\d+\] (\d{4}/\d\d/\d\d) (\d\d:\d\d:\d\d\.\d+) \[([A-Z]{3})\] ")
+_SERVER_LEVELS = {"INF": "info", "WRN": "warning", "ERR": "error", "FTL": "critical"}
 # What names a request or an article in a line.
-_IDS = ("request_id", "id", "article", "subject")
+_IDS = ("request_id", "id", "article", "subject", "batch")
 
 
 class Line(NamedTuple):
@@ -35,16 +41,24 @@ class Wanted(NamedTuple):
 
     def takes(self, line: Line) -> bool:
         fields = line.fields
-        if self.request is not None and not any(_names(fields.get(name), self.request) for name in _IDS):
+        if self.request is not None and not self._is_of(fields, self.request):
             return False
         if self.trace is not None and fields.get("trace_id") != self.trace:
             return False
         return self.level is None or _rank(fields.get("level")) >= _rank(self.level)
 
+    @staticmethod
+    def _is_of(fields: Mapping[str, object], request: str) -> bool:
+        """By the id that somebody gave it, or by what stands for that in its subject."""
+        wanted = {request, id_token(request)}
+        return any(_names(fields.get(name), one) for name in _IDS for one in wanted)
+
 
 def _names(value: object, wanted: str) -> bool:
-    """A subject ends with its article's id."""
-    return isinstance(value, str) and (value == wanted or value.endswith(f".{wanted}"))
+    """A subject ends with its article's id, and a batch's line begins with its batch's."""
+    return isinstance(value, str) and (
+        value == wanted or value.endswith(f".{wanted}") or value.startswith(f"{wanted}.")
+    )
 
 
 def _rank(level: object) -> int:
@@ -94,6 +108,10 @@ def _of(folder: Path, process: str) -> Iterator[Line]:
 def _line(process: str, raw: bytes, before: str) -> Line:
     """`before` is the time of what has none of its own."""
     text = raw.decode(errors="replace").rstrip("\r\n")
+    if server := _SERVERS.match(text):
+        day, moment, level = server.groups()
+        fields = {"level": _SERVER_LEVELS.get(level, "debug")}
+        return Line(f"{day.replace('/', '-')}T{moment}Z", process, text, fields)
     try:
         fields = msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):

@@ -8,6 +8,7 @@ import msgspec
 
 from schemas.articles import Article
 from schemas.chat import ChatRequest
+from schemas.errors import BadRequest
 
 # A token of a subject that is also a key of a bucket.
 _NAME = re.compile(r"[a-zA-Z0-9_=/-]{1,64}")
@@ -45,3 +46,10 @@ class RecipePrompt(msgspec.Struct, frozen=True):
 
 def is_recipe_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
+
+
+def need_recipe_name(text: str) -> None:
+    """Raises BadRequest."""
+    if not is_recipe_name(text):
+        reason = f"`{text}` cannot be a recipe's name: 1 to 64 of a-z A-Z 0-9 - _ = / are."
+        raise BadRequest(reason, param="recipe", code="invalid_value")

@@ -17,6 +17,7 @@ from bridge.cli.publications import Json, Lines, summary
 from bridge.client.articles import Target
 from bridge.client.gate import Gate
 from bridge.publication import Publication, Tally
+from schemas.recipes import is_recipe_name
 from schemas.subjects import Lane
 
 
@@ -50,6 +51,8 @@ def publish(
     """Send articles to be analysed; with --wait, see it through."""
     if bool(files) == bool(folder) or (once and folder is None):
         raise typer.BadParameter("name files, or --watch a folder (and --once ends that)")
+    if not is_recipe_name(recipe):
+        raise typer.BadParameter(f"`{recipe}` cannot be a recipe's name", param_hint="--recipe")
     target = Target(recipe, lane, replace)
     if folder is not None:
         raise typer.Exit(0 if asyncio.run(watch.run(folder, once, target, wait, give_up, as_json)) else 1)

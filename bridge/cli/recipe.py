@@ -19,7 +19,7 @@ from bridge.settings import Settings
 from schemas.articles import Article, article_id, decode_article
 from schemas.completion import Choice, Usage
 from schemas.errors import BadRequest, LlmError, NotFound
-from schemas.recipes import RecipePrompt
+from schemas.recipes import RecipePrompt, need_recipe_name
 
 app = typer.Typer(no_args_is_help=True, help="Recipes: how an article becomes a prompt.")
 
@@ -87,7 +87,7 @@ async def _show(name: str) -> None:
 
 
 async def _put(name: str, file: Path) -> None:
-    recipes.need_name(name)
+    need_recipe_name(name)
     text = _read(file)
     async with connected("operator") as nc:
         prompt = await _try(nc, text, None)

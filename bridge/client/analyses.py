@@ -85,6 +85,7 @@ async def page(nc: Client, wanted: Wanted, cursor: int, limit: int) -> Page[byte
     def keep(message: Stored) -> bytes | None:
         return message.data if wanted.takes(message) else None
 
+    seen = 0 if cursor or wanted.begin is None or wanted.until else await newest(nc)
     found = stored.read(
         nc,
         streams.ANALYSES.name,
@@ -93,7 +94,9 @@ async def page(nc: Client, wanted: Wanted, cursor: int, limit: int) -> Page[byte
         since=None if cursor else wanted.begin,
         at_once=stored.BATCH if wanted.picky else limit + 1,
     )
-    return await pages.fill(found, keep, cursor, limit, wanted.until)
+    filled = await pages.fill(found, keep, cursor, limit, wanted.until)
+    # Nothing so late: what comes after this page is not all that came before that time.
+    return filled if filled.cursor else filled._replace(cursor=seen)
 
 
 async def after(nc: Client, wanted: Wanted, cursor: int) -> AsyncIterator[tuple[int, bytes | None]]:

@@ -12,7 +12,8 @@ from bridge.client import enqueue
 from bridge.client.gate import Gate
 from schemas import streams, subjects, trace
 from schemas.articles import article_id, decode_article
-from schemas.errors import BadRequest, TooLarge
+from schemas.errors import TooLarge
+from schemas.recipes import need_recipe_name
 from schemas.subjects import Lane
 from schemas.trace import Trace
 
@@ -58,10 +59,7 @@ def prepare(line: bytes, target: Target) -> Outgoing:
 
 
 def outgoing(key: str, token: str, payload: bytes, target: Target) -> Outgoing:
-    if not subjects.is_token(target.recipe):
-        raise BadRequest(
-            f"`{target.recipe}` cannot be a recipe's name.", param="recipe", code="invalid_value"
-        )
+    need_recipe_name(target.recipe)
     headers = (target.trace or trace.new()).headers
     if target.replace:
         headers[subjects.REPLACE] = "true"

@@ -13,6 +13,7 @@ from bridge.client.queue import QueueState
 from schemas.errors import Unavailable
 from schemas.figures import WorkerFigures
 from schemas.presence import Presence
+from schemas.runtime import tasks
 
 _PATIENCE = 8.0
 
@@ -36,12 +37,12 @@ class Observer:
         """Raises Unavailable when NATS does not answer, or no worker has ever made the queue."""
         try:
             async with asyncio.timeout(_PATIENCE):
-                (workers, counted), state = await asyncio.gather(
-                    self._workers(), queue.state(self._nc, self._census)
-                )
+                async with tasks.together() as group:
+                    workers = group.create_task(self._workers())
+                    state = group.create_task(queue.state(self._nc, self._census))
         except TimeoutError:
             raise Unavailable("NATS does not answer in time; try again.") from None
-        return Overview(workers, counted, state)
+        return Overview(*workers.result(), state.result())
 
     async def _workers(self) -> tuple[list[Presence], dict[str, WorkerFigures]]:
         workers = await presence.workers(self._nc)

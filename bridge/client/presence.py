@@ -30,7 +30,10 @@ async def workers(nc: Client) -> list[Presence]:
         messages = await _read(nc)
     except Error as error:
         # A missing right comes here as well, and is logged by the connection.
-        raise Unavailable("NATS does not say which workers are there; try again.") from error
+        raise Unavailable(
+            "NATS does not say which workers are there: this user may lack the right (`operator` has it), "
+            "or the server is overloaded; then try again."
+        ) from error
     found = [one for message in messages if (one := _presence(message))]
     return sorted(found, key=lambda worker: worker.worker)
 

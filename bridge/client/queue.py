@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 
 import msgspec
@@ -11,6 +10,7 @@ from nats.aio.client import Client
 from bridge.client import stored
 from bridge.client.census import Census
 from schemas import streams
+from schemas.runtime import tasks
 from schemas.streams import Consumer
 from schemas.subjects import LANES, Lane
 
@@ -50,13 +50,14 @@ class QueueState(msgspec.Struct, frozen=True):
 
 async def state(nc: Client, census: Census) -> QueueState:
     """Raises Unavailable, with the way out where there is no queue yet."""
-    lanes, lines, done, (reasons, ever_dead), pace = await asyncio.gather(
-        asyncio.gather(*(_lane(nc, lane) for lane in LANES)),
-        _depth(nc, streams.LINE_CONSUMER),
-        stored.info(nc, f"STREAM.INFO.{streams.ANALYSES.name}"),
-        census.take(),
-        _pace(nc),
-    )
+    async with tasks.together() as group:
+        asked = [group.create_task(_lane(nc, lane)) for lane in LANES]
+        depth = group.create_task(_depth(nc, streams.LINE_CONSUMER))
+        stream = group.create_task(stored.info(nc, f"STREAM.INFO.{streams.ANALYSES.name}"))
+        counted = group.create_task(census.take())
+    lanes, lines, done = [one.result() for one in asked], depth.result(), stream.result()
+    reasons, ever_dead = counted.result()
+    pace = await _pace(nc, [lane.oldest_seconds for lane in lanes if lane.oldest_seconds is not None])
     left = sum(lane.waiting + lane.in_flight for lane in lanes)
     return QueueState(
         lanes=lanes,
@@ -95,14 +96,28 @@ async def _depth(nc: Client, consumer: Consumer) -> Depth:
     return Depth(waiting=info["num_pending"], in_flight=info["num_ack_pending"])
 
 
-async def _pace(nc: Client) -> float:
-    """Sequences count each analysis, replaced ones as well; the first of them only opens the span."""
+async def _pace(nc: Client, waits: list[float]) -> float:
+    """Analyses a second of late, counted by their sequences: replaced ones as well. While articles wait, since the
+    oldest of them came, for before there may have been nothing to do; until one is done since then, as if there had
+    been. `waits` are their ages in seconds.
+    """
+    now = _now()
+    begins = [now - dt.timedelta(seconds=age) for age in waits]
+    if begins and (since := min(begins)) > now - _WINDOW:
+        ended, _ = await _ended(nc, since)
+        if ended:
+            return ended / max(0.1, (now - since).total_seconds())
+    ended, first = await _ended(nc, now - _WINDOW)
+    return (
+        (ended - 1) / max(0.1, (now - first).total_seconds()) if ended else 0.0
+    )  # the first only opens the span
+
+
+async def _ended(nc: Client, since: dt.datetime) -> tuple[int, dt.datetime]:
+    """How many analyses there have been, and when the first of them was."""
     name = streams.ANALYSES.name
-    first = await stored.first(nc, name, "analyses.>", since=_now() - _WINDOW)
-    if first is None:
-        return 0.0
-    since = max(0.1, (_now() - first.at).total_seconds())
-    return (await stored.newest(nc, name) - first.sequence) / since
+    first = await stored.first(nc, name, "analyses.>", since=since)
+    return (0, since) if first is None else (await stored.newest(nc, name) - first.sequence + 1, first.at)
 
 
 def _now() -> dt.datetime:

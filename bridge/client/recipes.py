@@ -53,12 +53,6 @@ async def remove(nc: Client, recipe: Recipe) -> None:
     await bucket.delete(nc, _BUCKET, recipe.name)
 
 
-def need_name(name: str) -> None:
-    """Raises BadRequest."""
-    if not is_recipe_name(name):
-        raise BadRequest(f"`{name}` cannot be a recipe's name: 1 to 64 of a-z A-Z 0-9 - _ = / are.")
-
-
 def card(text: bytes) -> RecipeCard | None:
     try:
         return decode(RecipeCard, text)

@@ -18,8 +18,8 @@ from schemas.errors import Unavailable
 
 _TIMEOUT = 5.0
 _TRIES = 3
-# The server's codes for "there is no such message".
-_GONE = {10037, 10057}
+# The server's codes for "there is no such message": at the ends of a stream, and between others.
+_GONE = {10037, 10043, 10057}
 # A limit of the stream; none of the server's memory or disk left, for it or for the account.
 STORE_FAILED = 10077
 FULL = {STORE_FAILED, 10002, 10023, 10028, 10047}
@@ -251,7 +251,7 @@ async def _batch(nc: Client, stream: str, query: Mapping[str, Any]) -> list[Stor
 def _stored(reply: Msg) -> Stored | None:
     """None for the server's word that there is no such message, or that a batch is over."""
     headers: dict[str, str] = reply.headers or {}
-    if "Nats-Subject" not in headers:
+    if "Nats-Sequence" not in headers:  # the server's own words name a subject, too
         if headers.get("Status") in ("404", "204"):
             return None
         if headers.get("Status") == "503":

@@ -138,7 +138,7 @@ def _counted(house: Overview) -> Iterator[Metric]:
         yield _gauge(field, text, (((name,), getattr(one, field)) for name, one in figures.items()), "worker")
     yield _counter(
         "jobs",
-        "Chats and articles that ended, by how.",
+        "Inferences that ended, by how: of chats, articles and lines. What was shared or remembered is none.",
         (
             ((name, lane, outcome), count)
             for name, one in figures.items()

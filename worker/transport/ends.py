@@ -28,9 +28,10 @@ from worker.transport import suspects
 log = logs.get("worker.ends")
 
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
-# The server's codes for "this subject has another last sequence than expected", and for "no message found".
+# The server's codes for "this subject has another last sequence than expected", and for "no message found", at the
+# ends of a stream and between others.
 WRONG_LAST_SEQUENCE = 10071
-NO_MESSAGE = 10057
+NO_MESSAGE = {10037, 10043, 10057}
 _ACK_TRIES = 3
 _PASSING = (
     TimeoutError,
@@ -113,7 +114,7 @@ class Ends(ABC):
         try:
             await self._js.delete_msg(stream, sequence)
         except APIError as error:
-            if error.err_code != NO_MESSAGE:
+            if error.err_code not in NO_MESSAGE:
                 raise
 
     async def _gone(self, original: Original) -> bool:

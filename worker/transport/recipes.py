@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
-from nats.js.errors import InvalidKeyError, KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.errors import APIError, InvalidKeyError, KeyNotFoundError
 from nats.js.kv import KeyValue
 
 from schemas import streams
@@ -15,6 +15,7 @@ from schemas.errors import NotFound
 from schemas.runtime import log as logs
 from worker.engine.engine import Engine
 from worker.recipes import BUILT_IN, PROBES, Recipe, built_in, parse
+from worker.transport.ends import EXPECTED_LAST, WRONG_LAST_SEQUENCE
 
 log = logs.get("worker.recipes")
 
@@ -40,12 +41,15 @@ class Recipes:
         self._bucket: KeyValue
 
     async def start(self) -> None:
-        """Put what ships with the project where nothing is yet."""
+        """Put what ships with the project where nothing ever was: what somebody removed stays away."""
         self._bucket = await self._js.key_value(streams.RECIPES.bucket)
         for name in BUILT_IN:
             try:
-                await self._bucket.create(name, built_in(name))
-            except KeyWrongLastSequenceError:
+                subject = f"$KV.{streams.RECIPES.bucket}.{name}"
+                await self._js.publish(subject, built_in(name), headers={EXPECTED_LAST: "0"})
+            except APIError as error:
+                if error.err_code != WRONG_LAST_SEQUENCE:
+                    raise
                 log.debug("recipe_kept", recipe=name)
             except NatsTimeout:  # how a missing right shows
                 hint = "this worker may not put it: is the server's nats.conf older?"

@@ -19,6 +19,7 @@ function busy(is) {
 }
 
 async function say(content) {
+  if (stopping) return; // one at a time: the second answer would be written into the first
   const answer = find("#chat .answer");
   answer.className = "answer";
   answer.textContent = "…";
@@ -41,6 +42,7 @@ async function say(content) {
     answer.className = "answer bad";
     answer.textContent = error.message;
   } finally {
+    stopping = null;
     busy(false);
   }
 }

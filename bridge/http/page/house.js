@@ -57,8 +57,9 @@ function showHouse(seen) {
   const none = nothing("Nobody at the moment. ", make("code", {}, "nats-mlx worker"), " starts one; what waits is not lost.");
   fill("#workers .list", ...(seen.workers.length ? seen.workers.map(worker) : [none]));
   showModels(seen.workers.flatMap((one) => one.models));
-  if (seen.queue.dead !== deadCount) {
-    deadCount = seen.queue.dead;
+  const dead = `${seen.queue.dead} ${seen.queue.ever_dead}`; // one may have come while another went
+  if (dead !== deadCount) {
+    deadCount = dead;
     showDead();
   }
 }

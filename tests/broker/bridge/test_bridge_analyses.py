@@ -67,8 +67,12 @@ async def test_they_are_chosen_by_the_moment_of_storing(http: aiohttp.ClientSess
     assert await ids(http, until=moments[1]) == ["a", "b"]
     assert await ids(http, since=moments[1], until=moments[1]) == ["b"]
     assert await ids(http, since="2099-01-01T00:00:00Z") == []
+    nothing = await page(http, since="2099-01-01T00:00:00Z")
+    assert await ids(http, cursor=nothing["cursor"]) == []
+    await work.analyse("d")
+    assert await ids(http, cursor=nothing["cursor"]) == ["d"]
     first = await page(http, since=moments[1], limit=1)
-    assert await ids(http, since=moments[1], cursor=first["cursor"]) == ["c"]
+    assert await ids(http, since=moments[1], cursor=first["cursor"]) == ["c", "d"]
 
 
 async def test_pages_go_on_where_they_ended_and_miss_nothing(http: aiohttp.ClientSession, work: Work) -> None:

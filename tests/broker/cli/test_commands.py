@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from bridge.client import Client
+from bridge.client import Client, queue
+from bridge.client.census import Census
 from bridge.credentials import User
 
 if TYPE_CHECKING:
@@ -134,6 +135,51 @@ async def test_the_command_gives_up_with_1(
 async def test_a_folder_is_refused_by_name(command: Command, tmp_path: Path) -> None:
     ran = await command("publisher", "publish", str(tmp_path))
     assert (ran.code, ran.err) == (1, f"error: {tmp_path} is a directory; name the files in it.\n")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [["results"], ["recipe", "ls"], ["batch", "ls"], ["dead", "show", "x"], ["dead", "ls"], ["status"]],
+)
+async def test_before_the_first_worker_they_say_who_makes_the_queue(
+    command: Command, server: Server, asked: list[str]
+) -> None:
+    ran = await command("operator", *asked)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("error: NATS has no queue yet") and len(ran.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("recipe", ["한글", "od d", "a.b", ""])
+async def test_a_recipe_that_cannot_be_is_refused_before_anything_moves(
+    command: Command, mover: Mover, tmp_path: Path, recipe: str
+) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"id":"a","title":"t","body":"b"}')
+    for asked in ([str(file)], ["--watch", str(tmp_path), "--once"]):
+        assert (await command("publisher", "publish", *asked, "--recipe", recipe)).code == 2
+    assert file.exists()
+
+
+async def test_a_user_without_the_right_is_told_in_one_sentence(command: Command, mover: Mover) -> None:
+    ran = await command("publisher", "status")
+    assert (ran.code, "Traceback" in ran.err, "exception" in ran.err) == (1, False, False)
+    assert "`operator`" in ran.err.splitlines()[-1]
+
+
+async def test_the_time_that_is_left_is_told_by_the_pace_since_articles_wait(
+    mover: Mover, operator: Client
+) -> None:
+    """Before, there was nothing to do: that is no pace."""
+    js = operator.jetstream()
+    await js.publish("analyses.coin.old", b"{}")
+    await asyncio.sleep(2)  # of the idle minutes that there are in a day
+    for number in range(20):
+        await js.publish(f"articles.norm.coin.a{number}", b"{}")
+    for number in range(10):
+        await js.publish(f"analyses.coin.a{number}", b"{}")
+    state = await queue.state(operator, Census(operator))
+    assert state.eta_seconds is not None and state.eta_seconds == pytest.approx(20 / state.pace)
+    assert state.pace > 10, "all of them were done in far less than a second"
 
 
 async def test_status_counts(command: Command, mover: Mover) -> None:

@@ -226,6 +226,9 @@ async def test_the_commands_say_what_they_did(
     said = capfd.readouterr()
     assert sorted(said.out.splitlines()) == ["a: sent again", "d: sent again"]  # as they end
     assert "There is no dead letter of `nobody`." in said.err
+    assert await call("rm", "b", "b") == 0  # gone by then, in the middle of others
+    assert capfd.readouterr().out == "b: removed\nb: removed\n"
+    await bury(operator, "b", reason="y", payload=b"{}")
     assert await call("retry", "--all", "--reason", "y") == 0
     assert capfd.readouterr().out == "2 sent again\n"
     assert await found(operator) == []

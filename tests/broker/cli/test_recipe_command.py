@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from bridge.client import Client
 from tests.broker.cli.test_commands import Command, command
+from worker.engine.engine import Engine
+from worker.transport.recipes import Recipes
 
 if TYPE_CHECKING:
     from conftest import Mover
@@ -55,6 +57,17 @@ async def test_without_a_worker_nothing_is_put(
 async def test_a_name_that_no_subject_has(command: Command, name: str, file: str) -> None:
     ran = await command("operator", "recipe", "put", name, "-", stdin=file)
     assert (ran.code, ran.err.startswith(f"error: `{name}` cannot be a recipe's name")) == (1, True)
+
+
+async def test_one_that_ships_stays_away_when_it_was_removed(
+    command: Command, mover: Mover, operator: Client
+) -> None:
+    recipes = Recipes(mover.nc.jetstream(), cast(Engine, None))
+    await recipes.start()
+    assert (await command("operator", "recipe", "rm", "coin")).code == 0
+    await recipes.start()  # of the next worker
+    listed = (await command("operator", "recipe", "ls", "--json")).objects
+    assert [line["recipe"] for line in listed] == ["summary", "translate-ko"]
 
 
 async def test_a_file_that_is_not_there_or_no_text(command: Command, tmp_path: Path) -> None:

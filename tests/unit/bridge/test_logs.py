@@ -10,10 +10,14 @@ from typer.testing import CliRunner
 
 from bridge import cli, logs
 from bridge.logs import Wanted
+from schemas.subjects import id_token
+
+SERVER = "[1] 2026/11/25 10:00:00.500000 [INF] Server is ready"
+DENIED = "[1] 2026/11/25 10:00:05.500000 [ERR] Permissions Violation"
 
 
 def line(at: int, event: str, **fields: object) -> str:
-    return json.dumps({"timestamp": f"2026-11-25T10:00:{at:02}Z", "event": event} | fields) + "\n"
+    return json.dumps({"timestamp": f"2026-11-25T10:00:{at:02}.000000Z", "event": event} | fields) + "\n"
 
 
 @pytest.fixture
@@ -24,6 +28,10 @@ def folder(tmp_path: Path) -> Path:
         line(2, "request", level="info", request_id="r1", trace_id="t1", path="/v1")
         + line(6, "late", level="error", request_id="r2")
     )
+    (found / "batch.log").write_text(
+        line(7, "line", level="info", id="batch_b.3")
+        + line(8, "article_dead_too", level="info", subject=f"articles.norm.coin.{id_token('한국 죽음')}")
+    )
     (found / "worker.log.2026-11-25T10-00-02.1").write_text(line(1, "ready", level="info"))
     (found / "worker.log").write_text(
         line(3, "chat", level="info", request_id="r1", trace_id="t1", total=0.5)
@@ -31,7 +39,10 @@ def folder(tmp_path: Path) -> Path:
         + line(4, "article", level="info", id="a1", trace_id="t2")
         + line(5, "article_dead", level="warning", subject="articles.norm.coin.a2", trace_id="t2")
     )
-    (found / "nats-server.log").write_text("[1] Server is ready\n")
+    (found / "nats-server.log").write_text(
+        "[1] 2026/11/25 10:00:00.500000 [INF] Server is ready\n"
+        "[1] 2026/11/25 10:00:05.500000 [ERR] Permissions Violation\n"
+    )
     return found
 
 
@@ -41,8 +52,8 @@ def events(folder: Path, wanted: Wanted) -> list[str]:
 
 def test_all_lines_come_in_the_order_of_their_times(folder: Path) -> None:
     assert events(folder, Wanted()) == [
-        *("[1] Server is ready", "ready", "request", "chat", "Traceback of something"),
-        *("article", "article_dead", "late"),
+        *(SERVER, "ready", "request", "chat", "Traceback of something"),
+        *("article", "article_dead", DENIED, "late", "line", "article_dead_too"),
     ]
 
 
@@ -53,8 +64,10 @@ def test_all_lines_come_in_the_order_of_their_times(folder: Path) -> None:
         (Wanted(request="a1"), ["article"]),
         (Wanted(request="a2"), ["article_dead"]),
         (Wanted(request="2"), []),
+        (Wanted(request="한국 죽음"), ["article_dead_too"]),
+        (Wanted(request="batch_b"), ["line"]),
         (Wanted(trace="t2"), ["article", "article_dead"]),
-        (Wanted(level="warning"), ["article_dead", "late"]),
+        (Wanted(level="warning"), ["article_dead", DENIED, "late"]),
         (Wanted(request="r1", trace="t2"), []),
     ],
 )
