@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
@@ -79,6 +80,8 @@ def disk(name: str, folder: Path) -> Finding:
         free = shutil.disk_usage(there).free
     except OSError as error:
         return failed(name, f"{folder} cannot be looked at ({error.strerror})", "choose another folder")
+    if not os.access(there, os.W_OK):
+        return failed(name, f"{there} cannot be written", "choose another folder, or make it writable")
     said = f"{_size(free)} free for {folder}"
     if free < _NONE:
         return failed(name, said, "make room: nothing can be stored")

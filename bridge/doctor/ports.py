@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
 from bridge import keys
-from bridge.doctor.finding import Finding, failed, ok, skipped
+from bridge.doctor.finding import Finding, failed, ok, skipped, warning
 from bridge.http.health import Live
 from bridge.settings import Settings
 from bridge.up.folder import running
@@ -26,6 +27,9 @@ async def bridge(settings: Settings) -> Finding:
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
     url = found.bridge_url if found else f"http://{host}:{settings.port}"
     if await _is_bridge(url):
+        if not _has_keys(settings) and await _wants_a_key(url):
+            said = f"the bridge at {url} refuses everybody: its last key was removed"
+            return warning("bridge port", said, "start it again, or `nats-mlx keys new NAME --scope chat`")
         return ok("bridge port", f"the bridge answers at {url}")
     if found is not None:
         return failed("bridge port", f"the bridge of `up` does not answer at {url}", "see logs/bridge.log")
@@ -51,6 +55,24 @@ def free(name: str, host: str, port: int, option: str) -> Finding:
             f"stop what uses it, or choose another with {option}",
         )
     return ok(name, f"{host}:{port} is free: nothing runs there")
+
+
+def _has_keys(settings: Settings) -> bool:
+    try:
+        return bool(keys.KeyFile(keys.path(settings)).all())
+    except Unavailable:
+        return True  # its own check says what is wrong with them
+
+
+async def _wants_a_key(url: str) -> bool:
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=_PATIENCE) as session,
+            session.get(f"{url}/v1/models") as response,
+        ):
+            return response.status == HTTPStatus.UNAUTHORIZED
+    except (aiohttp.ClientError, TimeoutError):
+        return False
 
 
 async def _is_bridge(url: str) -> bool:

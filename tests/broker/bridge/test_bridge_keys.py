@@ -15,7 +15,10 @@ from nats.aio.msg import Msg
 from raw_http import Raw
 
 from bridge import keys
+from bridge.doctor import ports
+from bridge.doctor.finding import Grade
 from bridge.keys import KeyFile, Scope
+from bridge.settings import Settings
 from schemas import subjects
 
 if TYPE_CHECKING:
@@ -72,6 +75,11 @@ async def test_on_loopback_a_first_key_closes_the_door_and_revoking_the_last_doe
     for headers in ({}, header):
         async with http.post(URL, json=BODY, headers=headers) as got:
             assert (got.status, (await error(got))["code"]) == (401, "invalid_api_key")
+            port = got.url.port
+    told = await ports.bridge(Settings.load(port=port, data_dir=file.file.parent))
+    assert (told.grade, "its last key was removed" in told.says) == (Grade.WARNING, True)
+    bearer()
+    assert (await ports.bridge(Settings.load(port=port, data_dir=file.file.parent))).grade is Grade.OK
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/models", "/v1/models/x", URL, "/nope"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,8 @@ def test_a_disk(free: int, grade: Grade, tmp_path: Path, monkeypatch: pytest.Mon
     usage = type("Usage", (), {"free": free})
     monkeypatch.setattr("shutil.disk_usage", lambda place: usage if place == tmp_path else None)
     assert machine.disk("disk", tmp_path / "a" / "b").grade is grade
+    monkeypatch.setattr("os.access", lambda place, mode: (place, mode) != (tmp_path, os.W_OK))
+    assert machine.disk("disk", tmp_path / "a" / "b").grade is Grade.FAILED
 
 
 def test_a_broken_keys_file_and_an_open_bridge(tmp_path: Path) -> None:
