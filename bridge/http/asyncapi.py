@@ -52,7 +52,12 @@ class Channel:
 
 _ID = {subjects.REQUEST_ID: "Of the request, 1 to 64 characters of ASCII without blanks and `. * >`."}
 _CALLER = {subjects.TRACEPARENT: "The caller's trace, as W3C's Trace Context has it."}
-_ASKED = _ID | _CALLER | {subjects.DEADLINE: "When the answer is of no more use: RFC 3339, with its zone."}
+_FROM = {
+    subjects.CALLER: "A secret of the caller's: a cancellation with one stops only requests that came with the same."
+}
+_ASKED = (
+    _ID | _CALLER | _FROM | {subjects.DEADLINE: "When the answer is of no more use: RFC 3339, with its zone."}
+)
 _TRACE = {subjects.TRACEPARENT: "Of the article, or a new one where it has none."}
 _FAILED = {
     subjects.ERROR: "The error's sentence.",
@@ -77,7 +82,7 @@ MESSAGES = {
     "error": Message(ErrorBody, _ID | _FAILED, "OpenAI's error object."),
     "recipeTrial": Message(RecipeTrial, {}, "A recipe to be checked, and maybe an article for it."),
     "recipePrompt": Message(RecipePrompt, _ID, "What the recipe asks of its model."),
-    "cancel": Message(None, {}, "Whatever it holds, the request of this id stops."),
+    "cancel": Message(None, _FROM, "Whatever it holds, the request of this id stops."),
     "article": Message(
         Article, _CALLER | {subjects.REPLACE: "`true`: analyse it again."}, "What a publisher sends."
     ),

@@ -61,8 +61,10 @@ def test_each_message_is_sent_somewhere() -> None:
 
 def test_each_header_of_the_contract_is_told() -> None:
     told = {name for message in MESSAGES.values() for name in message.headers}
-    names = "REQUEST_ID DEADLINE SEQ KEEP_ALIVE FINISH REPLACE API TRACEPARENT ERROR ERROR_CODE RETRY_AFTER".split()
-    assert told == {getattr(subjects, name) for name in names} | set(DeadLetter.header_names().values())
+    names = "REQUEST_ID CALLER DEADLINE SEQ KEEP_ALIVE FINISH REPLACE API TRACEPARENT ERROR ERROR_CODE RETRY_AFTER"
+    assert told == {getattr(subjects, name) for name in names.split()} | set(
+        DeadLetter.header_names().values()
+    )
 
 
 def test_each_subject_of_the_contract_is_told() -> None:
