@@ -56,6 +56,11 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     discard: Literal["new", "old"] = "new"
 
 
+def stream_of(bucket: Bucket) -> str:
+    """The stream that a bucket is."""
+    return f"KV_{bucket.bucket}"
+
+
 ARTICLES = Stream(
     name="ARTICLES",
     description="Articles that wait for their analysis",
@@ -211,7 +216,7 @@ MOST_BYTES = {
     ARTICLES.name: 2 * 1024**3,
     FILES.name: 2 * 1024**3,
     BATCH_LINES.name: 1024**3,
-    f"KV_{RESPONSES.bucket}": 512 * 1024**2,
+    stream_of(RESPONSES): 512 * 1024**2,
 }
 
 
@@ -219,11 +224,6 @@ def retry_delay(attempts: int) -> float:
     """Seconds until a job that failed for now is delivered again; `attempts` counts deliveries from 1."""
     doublings = min(attempts - 1, 5)  # more would only be cut, and thousands of them are no float any more
     return min(300.0, 15.0 * 2.0**doublings)
-
-
-def stream_of(bucket: Bucket) -> str:
-    """The stream that a bucket is."""
-    return f"KV_{bucket.bucket}"
 
 
 def longer(one: float, other: float) -> float:

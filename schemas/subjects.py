@@ -71,6 +71,11 @@ def of_model(subject: str, model: str) -> str:
     return f"{subject}.{model_token(model)}"
 
 
+def key(bucket: str, name: str) -> str:
+    """Where a key of a bucket is put and read."""
+    return f"$KV.{bucket}.{name}"
+
+
 def cancel(request_id: str) -> str:
     return f"llm.v1.cancel.{request_id}"
 

@@ -6,10 +6,10 @@ from nats.aio.client import Client
 
 from bridge.client import stored
 from bridge.client.stored import Hold, NotStored, Stored
+from schemas.jetstream import EXPECTED_LAST, WRONG_LAST_SEQUENCE
+from schemas.subjects import key as subject_of
 
-_OPERATION, _EXPECTED = "KV-Operation", "Nats-Expected-Last-Subject-Sequence"
-# The server's code for "this key has another last revision than expected".
-_CHANGED_MEANWHILE = 10071
+_OPERATION = "KV-Operation"
 
 
 class Meanwhile(Exception):
@@ -18,7 +18,7 @@ class Meanwhile(Exception):
 
 async def get(nc: Client, bucket: str, key: str, hold: Hold = stored.patiently) -> Stored | None:
     """None for one that is gone or never was."""
-    found = await stored.last(nc, f"KV_{bucket}", _subject(bucket, key), hold)
+    found = await stored.last(nc, f"KV_{bucket}", subject_of(bucket, key), hold)
     return None if found is None or _OPERATION in found.headers else found
 
 
@@ -26,7 +26,7 @@ async def every(nc: Client, bucket: str) -> dict[str, Stored]:
     """What each key holds now, in the order of the keys. For whoever may read all of the bucket."""
     newest = {
         message.subject.rpartition(".")[2]: message
-        async for message in stored.read(nc, f"KV_{bucket}", _subject(bucket, "*"))
+        async for message in stored.read(nc, f"KV_{bucket}", subject_of(bucket, "*"))
     }
     return {key: found for key, found in sorted(newest.items()) if _OPERATION not in found.headers}
 
@@ -44,18 +44,14 @@ async def put(
 
     Where `after` is given, a revision (0: none so far), it raises Meanwhile when there is another one.
     """
-    headers = {} if after is None else {_EXPECTED: str(after)}
+    headers = {} if after is None else {EXPECTED_LAST: str(after)}
     try:
-        return await stored.put(nc, _subject(bucket, key), data, headers, hold)
+        return await stored.put(nc, subject_of(bucket, key), data, headers, hold)
     except NotStored as error:
-        if error.fault != _CHANGED_MEANWHILE:
+        if error.fault != WRONG_LAST_SEQUENCE:
             raise
         raise Meanwhile from None
 
 
 async def delete(nc: Client, bucket: str, key: str, hold: Hold = stored.patiently) -> None:
-    await stored.put(nc, _subject(bucket, key), b"", {_OPERATION: "DEL"}, hold)
-
-
-def _subject(bucket: str, key: str) -> str:
-    return f"$KV.{bucket}.{key}"
+    await stored.put(nc, subject_of(bucket, key), b"", {_OPERATION: "DEL"}, hold)

@@ -100,9 +100,12 @@ async def stream(
 
 async def cancel(nc: Client, headers: Mapping[str, str]) -> None:
     """The request with these. Best effort: without a connection the worker notices the dead inbox by itself."""
-    caller = {name: headers[name] for name in (subjects.CALLER,) if name in headers}
+    caller = headers.get(subjects.CALLER)
     with contextlib.suppress(Error):
-        await nc.publish(subjects.cancel(headers[subjects.REQUEST_ID]), headers=caller or None)
+        await nc.publish(
+            subjects.cancel(headers[subjects.REQUEST_ID]),
+            headers={subjects.CALLER: caller} if caller else None,
+        )
 
 
 def check(nc: Client, payload: bytes, headers: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from bridge.client import stored
 from bridge.client.gate import Gate, GaveUp
 from schemas.errors import LlmError, TooLarge, Unavailable
+from schemas.jetstream import FULL, STORE_FAILED
 
 _TOO_LARGE = 10054
 _UNAVAILABLE = 503
@@ -39,7 +40,7 @@ async def publish(
         if answer.error is None or _waits_already(answer.error):
             gate.moved()
             return None if answer.error else answer.seq
-        if answer.error.err_code in stored.FULL:
+        if answer.error.err_code in FULL:
             await gate.full(answer.error.description)
         elif answer.error.code == _UNAVAILABLE:
             await gate.hold(f"the queue is not available ({answer.error.description})")
@@ -65,7 +66,7 @@ async def _ask(nc: Client, subject: str, payload: bytes, headers: Mapping[str, s
 
 def _waits_already(fault: _Answer.Fault) -> bool:
     """The server has one code for all limits of a stream; only its words tell them apart."""
-    return fault.err_code == stored.STORE_FAILED and "per subject" in fault.description
+    return fault.err_code == STORE_FAILED and "per subject" in fault.description
 
 
 def _refusal(fault: _Answer.Fault) -> LlmError:

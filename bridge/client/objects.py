@@ -15,11 +15,12 @@ import msgspec
 from nats.aio.client import Client
 
 from bridge.client import stored
-from bridge.client.stored import FULL, Hold, NotStored
+from bridge.client.stored import Hold, NotStored
 from schemas import streams
 from schemas.batches import Content
 from schemas.codec import decode, encode
 from schemas.errors import NotFound, TooLarge
+from schemas.jetstream import FULL
 
 _BUCKET, _STREAM = streams.FILES_BUCKET, streams.FILES.name
 # All that an upload or a download holds of a file, and how much of it is asked for at once.

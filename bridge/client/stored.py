@@ -15,14 +15,10 @@ from nats.aio.msg import Msg
 
 from schemas.codec import encode
 from schemas.errors import Unavailable
+from schemas.jetstream import NO_MESSAGE
 
 _TIMEOUT = 5.0
 _TRIES = 3
-# The server's codes for "there is no such message": at the ends of a stream, and between others.
-_GONE = {10037, 10043, 10057}
-# A limit of the stream; none of the server's memory or disk left, for it or for the account.
-STORE_FAILED = 10077
-FULL = {STORE_FAILED, 10002, 10023, 10028, 10047}
 # One batch stays far below a subscription's limits, however large the messages are.
 BATCH, _BATCH_BYTES = 500, 8 * 1024 * 1024
 
@@ -221,7 +217,7 @@ async def several(nc: Client, stream: str, subjects: Sequence[str]) -> dict[str,
 async def remove(nc: Client, stream: str, sequence: int) -> None:
     """It may be gone already: then another did the same."""
     fault = (await api(nc, f"STREAM.MSG.DELETE.{stream}", {"seq": sequence})).get("error", {})
-    if fault and fault.get("err_code") not in _GONE:
+    if fault and fault.get("err_code") not in NO_MESSAGE:
         raise Unavailable(f"NATS did not remove a message of {stream}: {fault.get('description')}.")
 
 

@@ -24,9 +24,11 @@ async def test_the_next_worker_moves_what_killed_the_last(house: House) -> None:
     await _use_up(operator, streams.MAX_DELIVER - 1)
     lives = len(worker.codes)
     worker.start()
-    async with asyncio.timeout(30):
-        while len(worker.codes) == lives:  # killed, perhaps before it said that it is ready
-            await asyncio.sleep(0.02)
+
+    async def died() -> bool:
+        return len(worker.codes) > lives
+
+    await until(died, True)  # perhaps before it said that it is ready
     await worker.stop()
     assert (await ends(operator)).dead == {}
     await asyncio.sleep(WAIT)

@@ -86,9 +86,14 @@ class Model:
         self.check_memory(work)
         return work
 
+    def is_too_large(self, work: Prepared) -> bool:
+        """Even alone. Only for a model that has been loaded: before, nobody knows."""
+        assert self.cost is not None
+        return self.cost(work.choices, work.width) > self._limits.kv_bytes
+
     def check_memory(self, work: Prepared) -> None:
         """Raises ContextLengthExceeded for what would not fit even if it were alone."""
-        if self.cost is not None and self.cost(work.choices, work.width) > self._limits.kv_bytes:
+        if self.cost is not None and self.is_too_large(work):
             megabytes = self.cost(work.choices, work.width) // 2**20
             raise ContextLengthExceeded(
                 f"Prompt and answer of {work.width} tokens, {work.choices} times, need {megabytes} MB of KV state;"

@@ -80,7 +80,9 @@ class Residents:
         """Whether these may run together: their models in memory, their KV state in its budget."""
         last = jobs[-1].work.model
         if last in self._here:
-            return self._kv(jobs) <= self._shape.kv_bytes or self._is_too_large(jobs[-1])
+            # One that is too large even alone never will: let it in, to be told so.
+            alone = self._here[last].model.is_too_large(jobs[-1].work)
+            return alone or self._kv(jobs) <= self._shape.kv_bytes
         try:
             return self._room(last, {job.work.model for job in jobs[:-1]}) is not None
         except Unavailable:
@@ -168,10 +170,6 @@ class Residents:
         returning = {job.id for job in jobs}
         aside = sum(resident.batch.aside_bytes(returning) for resident in self._here.values())
         return aside + sum(self._cost(name)(*kv.shape_of(some)) for name, some in by_model.items())
-
-    def _is_too_large(self, job: Job) -> bool:
-        """Even alone: it never will fit, and is let in to be told so."""
-        return self._cost(job.work.model)(*kv.shape_of([job])) > self._shape.kv_bytes
 
     def _cost(self, name: str) -> kv.KvCost:
         cost = self._models.find(name).cost

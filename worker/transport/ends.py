@@ -22,16 +22,12 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from schemas import subjects, trace
 from schemas.errors import LlmError, TooLarge
+from schemas.jetstream import EXPECTED_LAST, NO_MESSAGE, WRONG_LAST_SEQUENCE
 from schemas.runtime import log as logs
 from worker.transport import suspects
 
 log = logs.get("worker.ends")
 
-EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
-# The server's codes for "this subject has another last sequence than expected", and for "no message found", at the
-# ends of a stream and between others.
-WRONG_LAST_SEQUENCE = 10071
-NO_MESSAGE = {10037, 10043, 10057}
 _ACK_TRIES = 3
 _PASSING = (
     TimeoutError,

@@ -10,12 +10,12 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError, InvalidKeyError, KeyNotFoundError
 from nats.js.kv import KeyValue
 
-from schemas import streams
+from schemas import streams, subjects
 from schemas.errors import NotFound
+from schemas.jetstream import EXPECTED_LAST, WRONG_LAST_SEQUENCE
 from schemas.runtime import log as logs
 from worker.engine.engine import Engine
 from worker.recipes import BUILT_IN, PROBES, Recipe, built_in, parse
-from worker.transport.ends import EXPECTED_LAST, WRONG_LAST_SEQUENCE
 
 log = logs.get("worker.recipes")
 
@@ -45,7 +45,7 @@ class Recipes:
         self._bucket = await self._js.key_value(streams.RECIPES.bucket)
         for name in BUILT_IN:
             try:
-                subject = f"$KV.{streams.RECIPES.bucket}.{name}"
+                subject = subjects.key(streams.RECIPES.bucket, name)
                 await self._js.publish(subject, built_in(name), headers={EXPECTED_LAST: "0"})
             except APIError as error:
                 if error.err_code != WRONG_LAST_SEQUENCE:

@@ -12,12 +12,11 @@ from nats.js.errors import APIError, NotFoundError
 
 from schemas import __version__, streams
 from schemas.errors import Conflict, Unavailable
+from schemas.jetstream import NO_ROOM, NO_STORE
 from schemas.runtime import log as logs
 
 log = logs.get("worker.topology")
 
-# The server's codes for "insufficient storage resources available" and "error creating store for stream".
-_NO_ROOM, _NO_STORE = 10047, 10049
 _LEAST = 16 * 1024**2
 
 
@@ -32,7 +31,7 @@ async def ensure(js: JetStreamContext, replicas: int = 1) -> None:
     try:
         await _ensure(js, replicas)
     except APIError as error:
-        if error.err_code not in (_NO_ROOM, _NO_STORE):
+        if error.err_code not in (NO_ROOM, NO_STORE):
             raise
         raise Unavailable(
             f"NATS has no room for its streams ({error.description}): make some on its disk."
@@ -113,7 +112,7 @@ async def _granted(js: JetStreamContext, config: StreamConfig, size: int) -> boo
     try:
         await js.update_stream(dataclasses.replace(config, max_bytes=size))
     except APIError as error:
-        if error.err_code != _NO_ROOM:
+        if error.err_code != NO_ROOM:
             raise
         return False
     return True

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from bridge.client import Client, queue
-from bridge.client.census import Census
+from bridge.client import Client
 from bridge.credentials import User
 
 if TYPE_CHECKING:
@@ -164,22 +163,6 @@ async def test_a_user_without_the_right_is_told_in_one_sentence(command: Command
     ran = await command("publisher", "status")
     assert (ran.code, "Traceback" in ran.err, "exception" in ran.err) == (1, False, False)
     assert "`operator`" in ran.err.splitlines()[-1]
-
-
-async def test_the_time_that_is_left_is_told_by_the_pace_since_articles_wait(
-    mover: Mover, operator: Client
-) -> None:
-    """Before, there was nothing to do: that is no pace."""
-    js = operator.jetstream()
-    await js.publish("analyses.coin.old", b"{}")
-    await asyncio.sleep(2)  # of the idle minutes that there are in a day
-    for number in range(20):
-        await js.publish(f"articles.norm.coin.a{number}", b"{}")
-    for number in range(10):
-        await js.publish(f"analyses.coin.a{number}", b"{}")
-    state = await queue.state(operator, Census(operator))
-    assert state.eta_seconds is not None and state.eta_seconds == pytest.approx(20 / state.pace)
-    assert state.pace > 10, "all of them were done in far less than a second"
 
 
 async def test_status_counts(command: Command, mover: Mover) -> None:
