@@ -10,10 +10,11 @@ from worker.jobs import LANES, Job
 UNLIMITED = 1_000_000
 _BULK = LANES[1:]  # those of queued work
 
-Fits = Callable[[Sequence[Job]], bool]
+# Whether the first may run together when the others have been set aside.
+Fits = Callable[[Sequence[Job], Sequence[Job]], bool]
 
 
-def _always(_: Sequence[Job]) -> bool:
+def _always(_: Sequence[Job], __: Sequence[Job]) -> bool:
     return True
 
 
@@ -23,7 +24,7 @@ class Scheduler:
     Chat is admitted before queued work at every step, and a job that waits for room lets nothing of a lower
     lane pass. `slots` rows serve any lane; `chat_slots` more are kept for chat. `bulk_rows` are never taken
     from queued work by chat. Queued work is let in no faster than its prompts are computed, `prompts` side by
-    side. `fits` says whether these jobs may run together. A job with small `company` (one that may have killed
+    side. `fits` says whether jobs may run together. A job with small `company` (one that may have killed
     a worker before) holds back later queued work until it has run in that company.
 
     What cannot run beside that share, or not beside chat, has its turn: chat for which the share leaves no room
@@ -92,7 +93,7 @@ class Scheduler:
         if not (waiting := self._waiting["chat"]) or self._is_bulks_turn:
             return []
         staying, leaving = self.jobs, list[Job]()
-        while not self._may_start(waiting[0], staying):
+        while not self._may_start(waiting[0], staying, leaving):
             youngest = next((job for job in reversed(staying) if job.lane != "chat"), None)
             if youngest is None or _bulk(staying) - youngest.work.choices < self.bulk_rows:
                 return []
@@ -182,12 +183,12 @@ class Scheduler:
             _bulk(share) <= self.bulk_rows and self._may_start(self._waiting["chat"][0], share)
         )
 
-    def _may_start(self, job: Job, running: Sequence[Job]) -> bool:
+    def _may_start(self, job: Job, running: Sequence[Job], leaving: Sequence[Job] = ()) -> bool:
         together = [*running, job]
         rows = min(self._rows(job, _bulk(running)), *(one.company for one in together))
         # A job of several choices may be the only one where it is more than its company.
         enough = sum(one.work.choices for one in together) <= rows or len(together) == 1
-        return enough and self._fits(together)
+        return enough and self._fits(together, leaving)
 
     def _rows(self, job: Job, bulk: int) -> int:
         """How many rows there may be with this job, when `bulk` of them run queued work."""

@@ -13,6 +13,7 @@ import pytest
 
 from schemas.messages import AssistantMessage, UserMessage
 from worker.engine.decode import Held
+from worker.engine.kv import measure
 from worker.engine.prefill import Prompt
 from worker.engine.prefix import Prefixes
 from worker.jobs import Text
@@ -25,7 +26,7 @@ LONG = {"temperature": 0, "max_tokens": 500, "logit_bias": {"0": -100, "2": -100
 class TestAside:
     @pytest.mark.parametrize("overlap", [False, True])
     async def test_an_article_makes_way_and_goes_on_as_if_nothing_had_been(
-        self, make_engine: Callable[..., Any], overlap: bool
+        self, make_engine: Callable[..., Any], net: Any, overlap: bool
     ) -> None:
         fields = {"temperature": 1.0, "seed": 3, "max_tokens": 30, "logprobs": True, "frequency_penalty": 0.5}
         async with make_engine(1, bulk_share=0, overlap=overlap) as ask:
@@ -33,15 +34,22 @@ class TestAside:
             article, chat = await ask.work(STORY, **fields), await ask.work(CAPITAL, temperature=0, n=2)
             before, held = ask.engine.counters.copy(), []
             batch = ask.batch
-            hold = batch._decoder.hold
-            batch._decoder.hold = lambda job_id: held.append(job := hold(job_id)) or job
+            real = batch._decoder.hold
+
+            def hold(job_id: str) -> Held:
+                job = real(job_id)
+                held.append((job.nbytes, job.widths))
+                return job
+
+            batch._decoder.hold = hold
             running = asyncio.create_task(ask.run(article, "norm"))
             while not batch._decoder.rows:
                 await asyncio.sleep(0)
             answer = await ask.run(chat, "chat")  # needs both rows
             again = await running
         assert [choice.text for choice in answer.choices] == ["The capital of France is Paris."] * 2
-        assert [type(one) for one in held] == [Held]
+        [(size, [width])] = held
+        assert size <= measure(net).alone(width)
         assert again.text == alone.text
         assert again.choices[0].logprobs == alone.choices[0].logprobs
         computed = ask.engine.counters.prompt_tokens - before.prompt_tokens
@@ -58,6 +66,24 @@ class TestAside:
             assert (await ask.run(chat, "chat")).text == "The capital of France is Paris."
             assert not running.done()
             assert (await running).done.usage.prompt_tokens == len(article.prompt)
+
+    async def test_nobody_makes_way_whose_own_state_leaves_no_room(
+        self, make_engine: Callable[..., Any], net: Any
+    ) -> None:
+        """Alone the chat has room, but not beside what the article holds when it waits."""
+        async with make_engine(2, bulk_share=0) as ask:
+            article = await ask.work("word " * 400, **(LONG | {"max_tokens": 20}))
+            chat = await ask.work(CAPITAL, temperature=0, max_tokens=500)
+        cost = measure(net)
+        budget = cost(1, chat.width) + cost.alone(len(article.prompt) // 2)
+        async with make_engine(2, bulk_share=0, kv_bytes=budget) as ask:
+            running = asyncio.create_task(ask.run(article, "norm"))
+            while not ask.batch._decoder.rows:
+                await asyncio.sleep(0)
+            with patch.object(ask.batch, "set_aside") as set_aside:
+                assert (await ask.run(chat, "chat")).text == "The capital of France is Paris."
+            set_aside.assert_not_called()
+            assert (await running).done.usage.completion_tokens == 20
 
     async def test_one_that_was_set_aside_can_be_cancelled(self, make_engine: Callable[..., Any]) -> None:
         async with make_engine(1, bulk_share=0) as ask:

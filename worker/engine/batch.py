@@ -37,6 +37,14 @@ class _Pending:
     def chat(self) -> bool:
         return self.tally.job.lane == "chat"
 
+    @property
+    def widths(self) -> list[int]:
+        return [self.prompt.width]
+
+    @property
+    def nbytes(self) -> int:
+        return self.prompt.nbytes
+
 
 class Batch:
     """Continuous batching: jobs join and leave between two steps. Belongs to the engine's thread."""
@@ -75,19 +83,22 @@ class Batch:
     def jobs(self) -> set[str]:
         return {*self._prompts, *self._aside, *(row.job.id for row in self._decoder.rows)}
 
-    def aside_bytes(self, returning: Container[str] = ()) -> int:
-        """KV state of the rows that wait for their return, but for those of the jobs that are `returning`."""
-        return sum(
-            held.nbytes
-            for job_id, held in self._aside.items()
-            if isinstance(held, Held) and job_id not in returning
-        )
+    def aside_bytes(self, returning: Container[str], leaving: Container[str]) -> int:
+        """KV state of the jobs that wait for their return, but for those `returning`, and of those `leaving`, as
+        soon as they wait too.
+        """
+        aside = [one for job_id, one in self._aside.items() if job_id not in returning]
+        aside += [one for job_id, one in self._prompts.items() if job_id in leaving]
+        widths = [width for one in aside for width in one.widths]
+        widths += [row.width for row in self._decoder.rows if row.job.id in leaving]
+        return sum(map(self._weights.cost.alone, widths))
 
     @property
     def nbytes(self) -> int:
         """KV state of all that is under way."""
-        prompts = sum(pending.prompt.nbytes for pending in self._prompts.values())
-        return self._decoder.nbytes + self.aside_bytes() + prompts
+        return self._decoder.nbytes + sum(
+            one.nbytes for one in (*self._prompts.values(), *self._aside.values())
+        )
 
     @property
     def prefix_bytes(self) -> int:

@@ -26,6 +26,10 @@ class Held:
     tokens: mx.array
 
     @property
+    def widths(self) -> list[int]:
+        return [row.width for row in self.rows]
+
+    @property
     def nbytes(self) -> int:
         return sum(map(kv.nbytes, self.states))
 

@@ -64,9 +64,12 @@ class KvCost:
         self._layers = layers
 
     def __call__(self, rows: int, width: int) -> int:
-        padded = width + _SPARE
-        return rows * sum(
-            layer.fixed + layer.per_token * min(padded, layer.window or padded) for layer in self._layers
+        return rows * self.alone(width + _SPARE)
+
+    def alone(self, width: int) -> int:
+        """Of a row outside of a batch, as long as it is."""
+        return sum(
+            layer.fixed + layer.per_token * min(width, layer.window or width) for layer in self._layers
         )
 
 

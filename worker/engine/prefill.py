@@ -32,6 +32,11 @@ class Prompt:
         return self._state is not None and self._at >= len(self._tokens) - 1
 
     @property
+    def width(self) -> int:
+        """Tokens that are computed."""
+        return self._at
+
+    @property
     def nbytes(self) -> int:
         return 0 if self._state is None else kv.nbytes(self._state)
 

@@ -76,13 +76,15 @@ class Residents:
         self._counters.kv_bytes = sum(batch.nbytes for batch in batches)
         self._counters.prefix_bytes = sum(batch.prefix_bytes for batch in batches)
 
-    def fit(self, jobs: Sequence[Job]) -> bool:
-        """Whether these may run together: their models in memory, their KV state in its budget."""
+    def fit(self, jobs: Sequence[Job], leaving: Sequence[Job]) -> bool:
+        """Whether these may run together: their models in memory, their KV state in its budget, beside that of what is
+        set aside. `leaving` would be, too.
+        """
         last = jobs[-1].work.model
         if last in self._here:
             # One that is too large even alone never will: let it in, to be told so.
             alone = self._here[last].model.is_too_large(jobs[-1].work)
-            return alone or self._kv(jobs) <= self._shape.kv_bytes
+            return alone or self._kv(jobs, leaving) <= self._shape.kv_bytes
         try:
             return self._room(last, {job.work.model for job in jobs[:-1]}) is not None
         except Unavailable:
@@ -163,12 +165,12 @@ class Residents:
         busy = busy | {other for other, resident in self._here.items() if resident.batch.jobs}
         return self._residency.room_for(name, size, self._shape.kv_bytes, busy)
 
-    def _kv(self, jobs: Sequence[Job]) -> int:
+    def _kv(self, jobs: Sequence[Job], leaving: Sequence[Job] = ()) -> int:
         by_model: dict[str, list[Job]] = {}
         for job in jobs:
             by_model.setdefault(job.work.model, []).append(job)
-        returning = {job.id for job in jobs}
-        aside = sum(resident.batch.aside_bytes(returning) for resident in self._here.values())
+        here, away = {job.id for job in jobs}, {job.id for job in leaving}
+        aside = sum(resident.batch.aside_bytes(here, away) for resident in self._here.values())
         return aside + sum(self._cost(name)(*kv.shape_of(some)) for name, some in by_model.items())
 
     def _cost(self, name: str) -> kv.KvCost:

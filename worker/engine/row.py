@@ -96,6 +96,11 @@ class Row:
         return self.job.lane == "chat" and self._choice == 0
 
     @property
+    def width(self) -> int:
+        """Tokens of its context."""
+        return len(self.job.work.prompt) + len(self._answer)
+
+    @property
     def context(self) -> list[int]:
         """The prompt, and all tokens that were shown."""
         return self.job.work.prompt + self._answer

@@ -46,7 +46,7 @@ class TestFits:
     """What the machine cannot hold now waits its turn."""
 
     @staticmethod
-    def two_at_most(jobs: Sequence[Job]) -> bool:
+    def two_at_most(jobs: Sequence[Job], _: Sequence[Job]) -> bool:
         return len(jobs) <= 2
 
     def test_what_does_not_fit_waits_and_keeps_its_place(self) -> None:
@@ -113,7 +113,9 @@ class TestDisplace:
         assert names(full.admit()) == ""
 
     def test_nobody_is_displaced_in_vain(self) -> None:
-        scheduler = Scheduler(slots=3, chat_slots=2, fits=lambda jobs: all(one.id != "big" for one in jobs))
+        scheduler = Scheduler(
+            slots=3, chat_slots=2, fits=lambda jobs, _: all(one.id != "big" for one in jobs)
+        )
         scheduler.add(job("a"))
         list(scheduler.admit())
         scheduler.add(job("big", "chat"))

@@ -19,7 +19,7 @@ MEMORY = 100
 LASTS = 5  # steps
 
 
-def wide(jobs: Sequence[Job]) -> bool:
+def wide(jobs: Sequence[Job], _: Sequence[Job]) -> bool:
     """A chat of a model that needs all the memory."""
     return len(jobs) == 1 or not any(one.id == "asked" for one in jobs)
 
@@ -53,17 +53,21 @@ class House:
                 self.scheduler.discard(one.id)
         for one in self._arrive(self.step):
             self.scheduler.add(one)
-        for one in self.scheduler.displace():
+        displaced = self.scheduler.displace()
+        for one in displaced:
             self.aside[one.id] = one
             del self.started[one.id]
-        for one in self.scheduler.admit():
+        admitted = list(self.scheduler.admit())
+        assert not displaced or admitted[0].lane == "chat"
+        for one in admitted:
             self.aside.pop(one.id, None)
             self.started[one.id] = self.step
         self.step += 1
 
-    def has_memory(self, jobs: Sequence[Job]) -> bool:
+    def has_memory(self, jobs: Sequence[Job], leaving: Sequence[Job]) -> bool:
         """For all of these, beside half of what each needs that was set aside and does not come back among them."""
         aside = [one for name, one in self.aside.items() if name not in {job.id for job in jobs}]
+        aside += leaving
         needs = [one.work.max_tokens * one.work.choices for one in (*jobs, *jobs, *aside)]
         return sum(needs) <= 2 * MEMORY
 
