@@ -11,7 +11,8 @@ import pytest
 
 from schemas.chat import JsonSchema, JsonSchemaFormat
 from schemas.errors import ContextLengthExceeded, Unavailable
-from worker.engine.kv import measure, nbytes
+from worker.engine.cost import measure
+from worker.engine.kv import nbytes
 from worker.engine.model import Model
 from worker.jobs import Done, Failed, Prepared, Text
 

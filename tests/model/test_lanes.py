@@ -12,8 +12,8 @@ from unittest.mock import patch
 import pytest
 
 from schemas.messages import AssistantMessage, UserMessage
+from worker.engine.cost import measure
 from worker.engine.decode import Held
-from worker.engine.kv import measure
 from worker.engine.prefill import Prompt
 from worker.engine.prefix import Prefixes
 from worker.jobs import Text

@@ -1,27 +1,29 @@
-"""What a row's KV state costs in bytes, learnt from the caches that the model itself makes."""
+"""The KV state of rows: mlx_lm's caches, a layer each, which this alone takes apart and puts together."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import mlx.core as mx
 from mlx_lm.models.cache import CacheList, can_trim_prompt_cache, make_prompt_cache, trim_prompt_cache
 
-from worker.jobs import Job
-
 KvState = list[Any]
-
-# mlx_lm's caches are up to so many tokens longer than what is in them.
-_SPARE = 256
 
 
 def fresh(weights: Any) -> KvState:
     """The state before the first token."""
     state: KvState = make_prompt_cache(weights)
     return state
+
+
+def leaves(state: Sequence[Any]) -> Iterator[Any]:
+    """The caches of all layers; some layers have several."""
+    for cache in state:
+        if isinstance(cache, CacheList):
+            yield from leaves(cache.caches)
+        else:
+            yield cache
 
 
 def copied(state: KvState) -> KvState:
@@ -46,65 +48,6 @@ def trimmed(state: KvState, tokens: int) -> KvState:
 
 def nbytes(state: KvState) -> int:
     return sum(layer.nbytes for layer in state)
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """`window` is the most tokens that the layer keeps."""
-
-    fixed: int
-    per_token: int
-    window: int | None
-
-
-class KvCost:
-    """Bytes of a row by its width in tokens. An upper bound: rows of a batch are as wide as the widest."""
-
-    def __init__(self, layers: Sequence[_Layer]) -> None:
-        self._layers = layers
-
-    def __call__(self, rows: int, width: int) -> int:
-        return rows * self.alone(width + _SPARE)
-
-    def alone(self, width: int) -> int:
-        """Of a row outside of a batch, as long as it is."""
-        return sum(
-            layer.fixed + layer.per_token * min(width, layer.window or width) for layer in self._layers
-        )
-
-
-def shape_of(jobs: Sequence[Job]) -> tuple[int, int]:
-    """Rows and width of a batch of these jobs."""
-    return sum(job.work.choices for job in jobs), max(job.work.width for job in jobs)
-
-
-def measure(weights: Any) -> KvCost:
-    """Run one token through the model and look at what it left behind.
-
-    Raises ValueError for a model whose caches cannot be batched.
-    """
-    state = fresh(weights)
-    mx.eval(weights(mx.array([[0]]), cache=state))
-    leaves = list(_leaves(state))
-    for cache in leaves:
-        if not hasattr(cache, "merge"):
-            raise ValueError(f"its {type(cache).__name__} cannot be batched")
-    return KvCost([_layer(cache) for cache in leaves])
-
-
-def _leaves(caches: Sequence[Any]) -> Iterator[Any]:
-    for cache in caches:
-        if isinstance(cache, CacheList):
-            yield from _leaves(cache.caches)
-        else:
-            yield cache
-
-
-def _layer(cache: Any) -> _Layer:
-    keys = getattr(cache, "keys", None)
-    if keys is None:  # recurrent: its size does not grow
-        return _Layer(cache.nbytes, 0, None)
-    return _Layer(0, cache.nbytes // keys.shape[2], getattr(cache, "max_size", None))
 
 
 def merged(states: Sequence[KvState]) -> KvState:

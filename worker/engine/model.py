@@ -16,8 +16,8 @@ from schemas.text import TextRequest
 from worker.alike import shared
 from worker.engine import raw
 from worker.engine.catalog import Entry
+from worker.engine.cost import KvCost
 from worker.engine.grammar import Grammars
-from worker.engine.kv import KvCost
 from worker.engine.prompt import PromptTemplate, Rendered
 from worker.engine.text import Detokenizer
 from worker.jobs import AnswerForm, Prepared, Request, Sampling

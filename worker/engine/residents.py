@@ -10,8 +10,9 @@ import mlx.core as mx
 
 from schemas.errors import LlmError, Unavailable
 from schemas.runtime import log as logs
-from worker.engine import kv, weights
+from worker.engine import weights
 from worker.engine.batch import Batch
+from worker.engine.cost import KvCost, shape_of
 from worker.engine.counters import Counters
 from worker.engine.model import Model
 from worker.engine.models import Models, broken
@@ -57,7 +58,7 @@ class Residents:
 
     @property
     def prompting(self) -> int:
-        """Jobs whose prompt is not computed yet."""
+        """Articles whose prompt is not computed yet."""
         return sum(resident.batch.prompting for resident in self._here.values())
 
     @property
@@ -171,9 +172,9 @@ class Residents:
             by_model.setdefault(job.work.model, []).append(job)
         here, away = {job.id for job in jobs}, {job.id for job in leaving}
         aside = sum(resident.batch.aside_bytes(here, away) for resident in self._here.values())
-        return aside + sum(self._cost(name)(*kv.shape_of(some)) for name, some in by_model.items())
+        return aside + sum(self._cost(name)(*shape_of(some)) for name, some in by_model.items())
 
-    def _cost(self, name: str) -> kv.KvCost:
+    def _cost(self, name: str) -> KvCost:
         cost = self._models.find(name).cost
         assert cost is not None  # whatever runs has been loaded
         return cost

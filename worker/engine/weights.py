@@ -10,8 +10,8 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import load_adapters, load_model
 from tqdm import tqdm
 
-from worker.engine import kv
 from worker.engine.catalog import Entry
+from worker.engine.cost import KvCost, measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Weights:
     """`net` maps tokens [rows, length] and a KV state to logits [rows, length, vocabulary]."""
 
     net: Any
-    cost: kv.KvCost
+    cost: KvCost
     nbytes: int
 
 
@@ -30,7 +30,7 @@ def load(entry: Entry, trust_remote_code: bool) -> Weights:
         net = load_adapters(net, str(entry.adapter))
         net.eval()
     arrays = cast(list[tuple[str, mx.array]], tree_flatten(net.parameters()))
-    return Weights(net, kv.measure(net), _read([array for _, array in arrays], entry.name))
+    return Weights(net, measure(net), _read([array for _, array in arrays], entry.name))
 
 
 def _read(arrays: list[mx.array], name: str) -> int:
