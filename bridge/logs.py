@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import os
 import re
 import time
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
@@ -65,44 +66,26 @@ def _rank(level: object) -> int:
     return _LEVELS.index(level) if level in _LEVELS else -1
 
 
-def read(folder: Path) -> Iterator[Line]:
-    """All that is there, old files included."""
-    processes = sorted({file.name.partition(".log")[0] for file in folder.glob("*.log*")})
-    return heapq.merge(*(_of(folder, process) for process in processes), key=lambda line: line.at)
-
-
-def follow(folder: Path) -> Generator[Line]:
-    """What comes from now on, which is the moment of the call; never ends."""
-    return _follow(folder, {file: _Tail(file, at_end=True) for file in folder.glob("*.log")})
-
-
-def _follow(folder: Path, tails: dict[Path, _Tail]) -> Generator[Line]:
+def lines(folder: Path, *, follow: bool = False) -> Generator[Line]:
+    """All that is there, and with `follow` whatever comes, without an end. Each line once: a file is opened once and
+    read on from where it was, under its next name too.
+    """
+    logs = {process: _Log(folder, process, grows=follow) for process in _processes(folder)}
     try:
-        while True:
-            for file in folder.glob("*.log"):
-                if file not in tails:
-                    tails[file] = _Tail(file, at_end=False)
-            found = [line for tail in tails.values() for line in tail.more()]
-            yield from sorted(found, key=lambda line: line.at)
+        yield from heapq.merge(*(log.more() for log in logs.values()), key=lambda line: line.at)
+        while follow:
             time.sleep(_LOOK_EVERY)
+            for process in _processes(folder) - logs.keys():
+                logs[process] = _Log(folder, process, grows=True)
+            found = [line for log in logs.values() for line in log.more()]
+            yield from sorted(found, key=lambda line: line.at)
     finally:
-        for tail in tails.values():
-            tail.close()
+        for log in logs.values():
+            log.close()
 
 
-def _of(folder: Path, process: str) -> Iterator[Line]:
-    """Oldest file first: their names end with the moment when they were put aside, the newest has none."""
-    old = sorted(folder.glob(f"{process}.log.*"))
-    at = ""
-    for file in [*old, folder / f"{process}.log"]:
-        try:
-            with file.open("rb") as lines:
-                for text in lines:
-                    line = _line(process, text, at)
-                    at = line.at
-                    yield line
-        except FileNotFoundError:
-            continue  # it went in this moment
+def _processes(folder: Path) -> set[str]:
+    return {file.name.partition(".log")[0] for file in folder.glob("*.log*")}
 
 
 def _line(process: str, raw: bytes, before: str) -> Line:
@@ -120,38 +103,56 @@ def _line(process: str, raw: bytes, before: str) -> Line:
     return Line(at if isinstance(at, str) else before, process, text, fields)
 
 
-class _Tail:
-    """Reads on in a file, and in the one that takes its place."""
+class _Log:
+    """What one process wrote: the files that it put aside, the newest, and whichever takes its place.
 
-    def __init__(self, file: Path, *, at_end: bool) -> None:
-        self._file = file
-        self._process = file.name.partition(".log")[0]
-        self._open = file.open("rb")
-        if at_end:
-            self._open.seek(0, 2)
+    `grows`: the newest one's last line may still get its end.
+    """
+
+    def __init__(self, folder: Path, process: str, *, grows: bool) -> None:
+        self._file = folder / f"{process}.log"
+        self._process = process
+        self._grows = grows
+        self._newest = self._opened()
+        # Oldest first: their names end with the moment when they were put aside.
+        self._aside = sorted(folder.glob(f"{process}.log.*"), reverse=True)
         self._rest = b""
         self._at = ""
 
     def more(self) -> Iterator[Line]:
-        yield from self._lines()
+        """What is there and was not told yet."""
+        while self._aside:
+            # It may go meanwhile.
+            with contextlib.suppress(FileNotFoundError), self._aside.pop().open("rb") as old:
+                yield from self._lines(old)
+        yield from self._lines(self._newest, grows=self._grows)
         if self._moved():
-            yield from self._lines()  # what was written before it was put aside
-            self._open.close()
-            self._open = self._file.open("rb")
-            yield from self._lines()
+            yield from self._lines(self._newest)  # what was written before it was put aside
+            self.close()
+            self._newest = self._opened()
+            yield from self._lines(self._newest, grows=self._grows)
 
     def close(self) -> None:
-        self._open.close()
+        if self._newest is not None:
+            self._newest.close()
+
+    def _opened(self) -> BinaryIO | None:
+        try:
+            return self._file.open("rb")
+        except FileNotFoundError:
+            return None  # it may be on its way
 
     def _moved(self) -> bool:
         try:
-            return self._file.stat().st_ino != os.fstat(self._open.fileno()).st_ino
+            there = self._file.stat()
         except FileNotFoundError:
-            return False  # the next one is on its way
+            return False
+        return self._newest is None or there.st_ino != os.fstat(self._newest.fileno()).st_ino
 
-    def _lines(self) -> Iterator[Line]:
-        *whole, self._rest = (self._rest + self._open.read()).split(b"\n")
-        for raw in whole:
-            line = _line(self._process, raw, self._at)
-            self._at = line.at
-            yield line
+    def _lines(self, file: BinaryIO | None, *, grows: bool = False) -> Iterator[Line]:
+        for part in file or ():
+            self._rest += part
+            if part.endswith(b"\n") or not grows:
+                line = _line(self._process, self._rest, self._at)
+                self._rest, self._at = b"", line.at
+                yield line

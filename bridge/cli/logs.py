@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.text import Text
 
-from bridge import logs as files
 from bridge.cli.output import note, out, plain
-from bridge.logs import Line, Wanted
+from bridge.logs import Line, Wanted, lines
 from bridge.settings import Settings
 
 _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
@@ -37,7 +34,7 @@ def logs(
     folder = settings.log_file.parent if settings.log_file else settings.data_dir / "logs"
     wanted = Wanted(request, trace, level)
     found = 0
-    for line in _lines(folder, follow):
+    for line in lines(folder, follow=follow):
         if wanted.takes(line):
             found += 1
             _show(line, as_json)
@@ -47,12 +44,6 @@ def logs(
             "if a worker or a bridge has a log file of its own, set NATS_MLX_LOG_FILE."
         )
         raise typer.Exit(1)
-
-
-def _lines(folder: Path, follow: bool) -> Iterator[Line]:
-    coming = files.follow(folder) if follow else iter(())
-    yield from files.read(folder)
-    yield from coming
 
 
 def _show(line: Line, as_json: bool) -> None:

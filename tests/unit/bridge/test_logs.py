@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def events(folder: Path, wanted: Wanted) -> list[str]:
-    return [str(line.fields.get("event", line.text)) for line in logs.read(folder) if wanted.takes(line)]
+    return [str(line.fields.get("event", line.text)) for line in logs.lines(folder) if wanted.takes(line)]
 
 
 def test_all_lines_come_in_the_order_of_their_times(folder: Path) -> None:
@@ -76,7 +76,9 @@ def test_those_of_one_request(folder: Path, wanted: Wanted, found: list[str]) ->
 
 
 def test_what_comes_is_followed_into_the_next_file(folder: Path) -> None:
-    coming = logs.follow(folder)
+    coming = logs.lines(folder, follow=True)
+    for _ in range(11):
+        next(coming)
     file = folder / "worker.log"
     with file.open("a") as out:
         out.write(line(7, "half")[:10])
@@ -87,6 +89,24 @@ def test_what_comes_is_followed_into_the_next_file(folder: Path) -> None:
     (folder / "other.log").write_text(line(9, "new"))
     assert [next(coming).fields["event"] for _ in range(3)] == ["half", "next", "new"]
     coming.close()
+
+
+def test_what_comes_while_the_old_is_told_is_told_once(folder: Path) -> None:
+    """It takes a while to tell of many lines, and the processes go on writing and putting files aside."""
+    told = logs.lines(folder, follow=True)
+    found = [next(told).text]
+    file = folder / "worker.log"
+    with file.open("a") as out:
+        out.write(line(6, "meanwhile"))
+    file.rename(folder / "worker.log.2026-11-25T10-00-06.1")
+    file.write_text(line(9, "in the next file"))
+    found += [next(told).text for _ in range(12)]
+    with file.open("a") as out:
+        out.write(line(10, "last"))
+    found.append(next(told).text)
+    told.close()
+    written = [one for log in folder.iterdir() for one in log.read_text().splitlines()]
+    assert sorted(found) == sorted(written)
 
 
 def test_the_command_shows_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
