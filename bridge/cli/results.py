@@ -12,6 +12,7 @@ from bridge.access import connected
 from bridge.cli import tables
 from bridge.cli.output import json_line, note, say
 from bridge.client import outcomes, stored
+from bridge.client.stored import Stored
 from schemas import streams, subjects
 from schemas.articles import Analysis, DeadLetter
 from schemas.codec import decode
@@ -39,14 +40,14 @@ async def _by_id(ids: list[str], recipe: str, as_json: bool) -> int:
             token = subjects.id_token(key)
             one = await outcomes.analysis(nc, recipe, token)
             if one is not None:
-                shown.add(one.data)
+                shown.add(one)
             else:
                 note(f"{key}: {_why(await outcomes.dead(nc, recipe, token))}")
     shown.end()
     return 0 if shown.count == len(ids) else 1
 
 
-def _why(letter: stored.Stored | None) -> str:
+def _why(letter: Stored | None) -> str:
     if letter is None:
         return "no analysis yet"
     try:
@@ -59,17 +60,28 @@ async def _all(recipe: str, as_json: bool) -> None:
     shown = _Shown(as_json)
     async with connected("operator") as nc:
         async for one in stored.read(nc, streams.ANALYSES.name, subjects.analysis(recipe, "*")):
-            shown.add(one.data)
+            shown.add(one)
     shown.end()
 
 
 async def _feed(recipe: str, as_json: bool) -> None:
     async with connected("operator") as nc:
         async for one in stored.follow(nc, streams.ANALYSES.name, subjects.analysis(recipe, "*")):
+            if (analysis := _read(one)) is None:
+                continue
             if as_json:
                 json_line(msgspec.Raw(one.data))
             else:
-                say(" ".join(tables.line(decode(Analysis, one.data)).split("\n")))
+                say(" ".join(tables.line(analysis).split("\n")))
+
+
+def _read(message: Stored) -> Analysis | None:
+    """None, and a word to the person, for what is none or of a version that this one does not know."""
+    try:
+        return decode(Analysis, message.data)
+    except BadRequest as error:
+        note(f"{message.subject}: no analysis that this version can read. {error.message}")
+        return None
 
 
 class _Shown:
@@ -80,12 +92,14 @@ class _Shown:
         self._as_json = as_json
         self._table = tables.Analyses()
 
-    def add(self, data: bytes) -> None:
+    def add(self, message: Stored) -> None:
+        if (analysis := _read(message)) is None:
+            return
         self.count += 1
         if self._as_json:
-            json_line(msgspec.Raw(data))
+            json_line(msgspec.Raw(message.data))
         else:
-            self._table.add(decode(Analysis, data))
+            self._table.add(analysis)
 
     def end(self) -> None:
         self._table.flush()

@@ -21,6 +21,9 @@ from schemas import streams, subjects
 from schemas.batches import Batch, KeptBatch
 from schemas.codec import decode, encode
 from schemas.errors import BadRequest, NotFound
+from schemas.runtime import log
+
+_log = log.get("bridge.batches")
 
 _BUCKET = streams.BATCH_BUCKET.bucket
 _ID = re.compile(r"batch_[0-9a-f]{32}")
@@ -68,8 +71,18 @@ async def change(nc: Client, batch_id: str, step: Step, hold: Hold = stored.pati
 
 async def every(nc: Client) -> list[Batch]:
     """Newest first."""
-    found = [decode(KeptBatch, one.data).batch for one in (await bucket.every(nc, _BUCKET)).values()]
+    kept = [_kept(key, one.data) for key, one in (await bucket.every(nc, _BUCKET)).items()]
+    found = [one.batch for one in kept if one is not None]
     return sorted(found, key=lambda batch: (batch.created_at, batch.id), reverse=True)
+
+
+def _kept(key: str, data: bytes) -> KeptBatch | None:
+    """None for what is no batch, or of a version that this one does not know: it is no reason to show no other."""
+    try:
+        return decode(KeptBatch, data)
+    except BadRequest as error:
+        _log.warning("batch_unknown", batch=key, reason=error.message)
+        return None
 
 
 async def _held(nc: Client, batch_id: str, hold: Hold) -> _Held:

@@ -17,6 +17,7 @@ from batching import Api, form, jsonl, line
 from raw_http import Raw
 
 from bridge.client import files
+from schemas import streams, subjects
 
 if TYPE_CHECKING:
     from conftest import Start, Work
@@ -194,6 +195,17 @@ async def test_a_file_that_a_batch_needs_stays(work: Work, http: aiohttp.ClientS
     assert (status, error["error"]["type"]) == (409, "invalid_request_error")
     await api.ask("POST", f"/v1/batches/{batch['id']}/cancel")
     await api.until(batch["id"])
+    assert (await api.ask("DELETE", f"/v1/files/{file['id']}"))[0] == 200
+
+
+async def test_what_is_no_batch_keeps_no_file(work: Work, http: aiohttp.ClientSession) -> None:
+    """An operator's hand, or a bridge of another version."""
+    api = Api(http)
+    file = await api.upload(jsonl(line("a")))
+    subject = subjects.key(streams.BATCH_BUCKET.bucket, "batch_strange")
+    await work.operator.jetstream().publish(subject, b'{"batch":{"id":"batch_strange"}}')
+    status, found = await api.ask("GET", "/v1/batches")
+    assert (status, found["data"]) == (200, [])
     assert (await api.ask("DELETE", f"/v1/files/{file['id']}"))[0] == 200
 
 

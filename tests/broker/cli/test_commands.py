@@ -109,6 +109,20 @@ async def test_results_and_dead_letters(command: Command, moving: Mover) -> None
     )  # fmt: skip
 
 
+async def test_what_is_no_analysis_hides_none(command: Command, moving: Mover) -> None:
+    await moving.nc.jetstream().publish("analyses.coin.strange", b'{"id":"strange"}')
+    await moving.nc.jetstream().publish("analyses.coin.noise", b"\xff")
+    await command("publisher", "publish", "-", "--wait", stdin='{"id":"a","title":"t","body":"b"}')
+    table = await command("operator", "results")
+    assert (table.code, table.out.splitlines()[1].split()[0]) == (0, "a")
+    assert "analyses.coin.strange: no analysis that this version can read. Missing field" in table.err
+    listed = await command("operator", "results", "--json")
+    assert (listed.code, [row["id"] for row in listed.objects]) == (0, ["a"])
+    assert len(listed.err.splitlines()) == 2
+    some = await command("publisher", "results", "strange", "a", "--json")
+    assert (some.code, [row["id"] for row in some.objects]) == (1, ["a"])
+
+
 async def test_the_command_gives_up_with_1(
     command: Command, mover: Mover, operator: Client, tmp_path: Path
 ) -> None:
