@@ -28,10 +28,20 @@ def running(data_dir: Path) -> Running | None:
     """The `up` that runs on this folder now, if one does."""
     try:
         note = msgspec.json.decode((data_dir / "up.json").read_bytes(), type=Running)
-        os.kill(note.pid, 0)
+        os.kill(note.pid, 0)  # a guard holds the lock a moment longer
+        return note if _taken(data_dir) else None
     except (OSError, msgspec.DecodeError):
         return None
-    return note
+
+
+def _taken(data_dir: Path) -> bool:
+    """The note of one that died may name a pid that is another's by now; a lock has no past."""
+    with (data_dir / "up.lock").open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 class Folder:

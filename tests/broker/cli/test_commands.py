@@ -14,6 +14,7 @@ import pytest
 
 from bridge.client import Client
 from bridge.credentials import User
+from bridge.up.folder import Folder, Running
 
 if TYPE_CHECKING:
     from conftest import Mover, Server
@@ -235,10 +236,11 @@ async def test_a_wrong_password_and_no_server_are_told(server: Server, tmp_path:
 
 async def test_a_running_up_is_found_by_its_note(server: Server, mover: Mover, tmp_path: Path) -> None:
     """The server's fixture keeps its passwords in the same folder as `up` does."""
-    note = {"pid": os.getpid(), "nats_url": server.url, "bridge_url": "http://x"}
-    (tmp_path / "up.json").write_text(json.dumps(note))
+    folder = Folder(tmp_path)
+    folder.announce(Running(os.getpid(), server.url, "http://x"))
     env = {"NATS_MLX_DATA_DIR": str(tmp_path)}
     assert (await run("status", env=env)).code == 0
     article = '{"id":"a","title":"t","body":"b"}'
     assert (await run("publish", "-", env=env, stdin=article)).out.startswith("1 published")
     assert (await run("status", env=env | {"NATS_URL": server.url})).code == 0
+    folder.close()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-import json
 import os
 import pty
 import re
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import pytest
 from test_commands import run
 
 from bridge.client import Client
+from bridge.up.folder import Folder, Running
 from schemas import streams
 from tests.broker.cli.conftest import running
 
@@ -28,11 +29,11 @@ Doctor = Callable[..., Coroutine[Any, Any, dict[str, dict[str, Any]]]]
 
 
 @pytest.fixture
-def home(server: Server, tmp_path: Path) -> dict[str, str]:
+def home(server: Server, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a person whose `up` runs: the server's fixture keeps its passwords as `up` does."""
-    note = {"pid": os.getpid(), "nats_url": server.url, "bridge_url": "http://127.0.0.1:1"}
-    (tmp_path / "up.json").write_text(json.dumps(note))
-    return {"NATS_MLX_DATA_DIR": str(tmp_path), "NATS_MLX_WORKER_CACHE_DIR": str(tmp_path / "cache")}
+    with contextlib.closing(Folder(tmp_path)) as folder:
+        folder.announce(Running(os.getpid(), server.url, "http://127.0.0.1:1"))
+        yield {"NATS_MLX_DATA_DIR": str(tmp_path), "NATS_MLX_WORKER_CACHE_DIR": str(tmp_path / "cache")}
 
 
 @pytest.fixture

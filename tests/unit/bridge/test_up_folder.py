@@ -36,6 +36,16 @@ def test_the_note_of_a_dead_up_does_not_count(tmp_path: Path) -> None:
     assert folders.running(tmp_path) is None
 
 
+def test_the_note_of_an_up_whose_pid_is_anothers_does_not_count(tmp_path: Path) -> None:
+    """After a power cut it is still there, and the pids begin anew."""
+    note = Running(os.getpid(), "nats://x", "http://x")
+    first = Folder(tmp_path)
+    first.announce(note)
+    os.close(first.lock)  # as its death does
+    assert folders.running(tmp_path) is None
+    Folder(tmp_path).close()
+
+
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable, match="choose another with --data-dir"):
