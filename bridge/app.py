@@ -15,9 +15,8 @@ from bridge.http import routes
 from bridge.http.door import Site
 from bridge.settings import Settings
 from schemas import __version__
-from schemas.errors import LlmError, Unavailable
+from schemas.errors import BadSettings, LlmError, Unavailable
 from schemas.runtime import log, loop, spans
-from schemas.runtime.settings import BadSettings
 
 _log = log.get("bridge")
 
@@ -27,10 +26,10 @@ def main() -> int:
     try:
         chosen = Settings.load()
         keys.need(chosen)
+        log.setup(chosen.log_level, chosen.log_format, chosen.kept_log)
     except LlmError as error:
         sys.stderr.write(f"error: {error.message}\n")
         return loop.BAD_SETTINGS if isinstance(error, BadSettings) else 1
-    log.setup(chosen.log_level, chosen.log_format, chosen.kept_log)
     spans.setup("nats-mlx bridge")
     return loop.live(_code(chosen))
 

@@ -21,9 +21,8 @@ from msgspec import Meta
 from bridge import private
 from bridge.settings import Settings
 from schemas.codec import encode
-from schemas.errors import BadRequest, NotFound, Unavailable
+from schemas.errors import BadRequest, BadSettings, NotFound, Unavailable
 from schemas.runtime import log
-from schemas.runtime.settings import BadSettings
 
 _log = log.get("bridge.keys")
 

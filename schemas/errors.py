@@ -13,6 +13,7 @@ LlmError
 ├── Overloaded 429
 ├── Cancelled 499
 ├── EngineFailed 500
+├── BadSettings, which ends a start and is on no wire
 ├── Unavailable 503
 └── DeadlineExceeded 504
 """
@@ -171,6 +172,12 @@ class EngineFailed(LlmError):
     """The model's own code failed; the same request may work later."""
 
     default_code = "engine_error"
+
+
+class BadSettings(LlmError):
+    """A setting that is unknown or has a bad value. The process ends with code 2."""
+
+    default_code = "bad_settings"
 
 
 class Unavailable(LlmError):

@@ -6,8 +6,7 @@ import argparse
 import json
 import sys
 
-from schemas.errors import LlmError
-from schemas.runtime.settings import BadSettings
+from schemas.errors import BadSettings, LlmError
 from worker.settings import Settings, machine_memory
 
 

@@ -26,9 +26,8 @@ from bridge.cli import (
     up,
 )
 from bridge.cli.output import note
-from schemas.errors import LlmError
+from schemas.errors import BadSettings, LlmError
 from schemas.runtime import log
-from schemas.runtime.settings import BadSettings
 
 app = typer.Typer(
     name="nats-mlx",

@@ -10,9 +10,8 @@ from typing import Literal, NamedTuple, get_args
 from bridge import keys
 from bridge.settings import Settings
 from bridge.up.programs import need_worker, python
-from schemas.errors import Unavailable
+from schemas.errors import BadSettings, Unavailable
 from schemas.runtime.loop import BAD_SETTINGS, CANNOT_RUN
-from schemas.runtime.settings import BadSettings
 
 Name = Literal["up", "worker", "bridge"]
 NAMES: tuple[Name, ...] = get_args(Name)

@@ -15,9 +15,8 @@ import msgspec
 
 from bridge.up.guard import Guard, kill_group
 from bridge.up.start import start
-from schemas.errors import Conflict, Unavailable
+from schemas.errors import BadSettings, Conflict, Unavailable
 from schemas.runtime.loop import BAD_SETTINGS, CANNOT_RUN
-from schemas.runtime.settings import BadSettings
 
 FIRST_DELAY, LONGEST_DELAY, HEALTHY_AFTER = 1.0, 30.0, 60.0
 

@@ -11,10 +11,9 @@ from typing import Any
 from bridge.up.child import Child, Program, how
 from bridge.up.guard import Guard, kill_group
 from bridge.up.start import start
-from schemas.errors import Unavailable
+from schemas.errors import BadSettings, Unavailable
 from schemas.runtime import tasks
 from schemas.runtime.loop import BAD_SETTINGS
-from schemas.runtime.settings import BadSettings
 
 Say = Callable[[str], None]
 # A guard that dies again and again must not keep `up` busy.

@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from schemas.errors import BadSettings
 from schemas.runtime.logfile import LogFile
 
 _SHARED: list[Processor] = [
@@ -32,20 +33,29 @@ class File(NamedTuple):
 
 def setup(level: str, form: str, file: File | None = None) -> None:
     """Send all logs of this process to stderr; `form` is auto, console or json. With a `file` they go there as
-    JSON, and to stderr only where a person sees it.
+    JSON, and to stderr only where a person sees it. Raises BadSettings when it cannot be opened.
     """
     seen = sys.stderr.isatty()
     handlers: list[logging.Handler] = []
     if file is None or seen:
         handlers.append(_formatted(logging.StreamHandler(sys.stderr), form))
     if file is not None:
-        handlers.append(_formatted(LogFile(*file, captured=not seen), "json"))
+        handlers.append(_formatted(_opened(file, captured=not seen), "json"))
     root = logging.getLogger()
     root.handlers[:] = handlers
     root.setLevel(level.upper())
     # aiohttp's access log would be a second line for each request, asyncio's debug lines are noise.
     logging.getLogger("aiohttp.access").disabled = True
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def _opened(file: File, *, captured: bool) -> LogFile:
+    try:
+        return LogFile(*file, captured=captured)
+    except OSError as error:
+        raise BadSettings(
+            f"The log file {file.path} cannot be opened ({error.strerror}): choose another with NATS_MLX_LOG_FILE."
+        ) from None
 
 
 def _formatted(handler: logging.Handler, form: str) -> logging.Handler:

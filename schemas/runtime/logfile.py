@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import os
+import stat
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -70,8 +73,7 @@ class LogFile(logging.StreamHandler[TextIO]):
 
     def _prune(self) -> None:
         """Files in use stay; a neighbour that prunes at the same time does no harm."""
-        files = [(file.stat(), file) for file in self._path.parent.glob("*.log*") if file.is_file()]
-        files.sort(key=lambda one: one[0].st_mtime)
+        files = sorted(_files(self._path.parent), key=lambda one: one[0].st_mtime)
         size = sum(found.st_size for found, _ in files)
         oldest = time.time() - self._days * DAY
         for found, file in files:
@@ -82,6 +84,14 @@ class LogFile(logging.StreamHandler[TextIO]):
     def _complain(self, error: OSError) -> None:
         if sys.__stderr__ is not None:
             sys.__stderr__.write(f"the log file {self._path} cannot be turned over: {error.strerror}\n")
+
+
+def _files(folder: Path) -> Iterator[tuple[os.stat_result, Path]]:
+    for file in folder.glob("*.log*"):
+        with contextlib.suppress(FileNotFoundError):  # a neighbour pruned it in this moment
+            found = file.stat()
+            if stat.S_ISREG(found.st_mode):
+                yield found, file
 
 
 def _day(moment: float) -> dt.date:

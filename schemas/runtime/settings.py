@@ -13,7 +13,7 @@ import platformdirs
 from pydantic import ByteSize, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from schemas.errors import LlmError
+from schemas.errors import BadSettings
 from schemas.runtime.log import File
 from schemas.runtime.tls import Tls
 
@@ -23,12 +23,6 @@ _TLS = "tls://"
 _SECTIONS = ("worker", "bridge")
 
 S = TypeVar("S", bound="ProcessSettings")
-
-
-class BadSettings(LlmError):
-    """A setting that is unknown or has a bad value. The process ends with code 2."""
-
-    default_code = "bad_settings"
 
 
 class Default(NamedTuple):

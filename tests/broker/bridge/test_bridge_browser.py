@@ -11,7 +11,7 @@ import pytest
 from bridge import keys
 from bridge.keys import KeyFile, Scope
 from bridge.settings import Settings
-from schemas.runtime.settings import BadSettings
+from schemas.errors import BadSettings
 
 if TYPE_CHECKING:
     from conftest import Script, Start

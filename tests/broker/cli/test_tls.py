@@ -15,9 +15,8 @@ import pytest
 from nats.aio.client import Client
 
 from bridge.settings import Settings
-from schemas.errors import Unavailable
+from schemas.errors import BadSettings, Unavailable
 from schemas.runtime.connection import Refused, connect
-from schemas.runtime.settings import BadSettings
 from tests.broker.cli.blocks import lay_out, make_certificates
 from tests.broker.cli.conftest import Server, serving
 from worker.transport import topology

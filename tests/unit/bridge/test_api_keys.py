@@ -14,8 +14,7 @@ import pytest
 from bridge import app, cli, keys
 from bridge.keys import KeyFile, Scope
 from bridge.settings import Settings
-from schemas.errors import BadRequest, NotFound, Unavailable
-from schemas.runtime.settings import BadSettings
+from schemas.errors import BadRequest, BadSettings, NotFound, Unavailable
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import platformdirs
 import pytest
 
 from bridge.settings import Settings
-from schemas.runtime.settings import BadSettings
+from schemas.errors import BadSettings
 
 
 @pytest.fixture(autouse=True)

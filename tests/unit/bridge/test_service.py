@@ -18,8 +18,7 @@ from bridge.service import launchd, systemd
 from bridge.service.launchd import Launchd
 from bridge.service.systemd import Systemd
 from bridge.service.task import Task, task
-from schemas.errors import Unavailable
-from schemas.runtime.settings import BadSettings
+from schemas.errors import BadSettings, Unavailable
 from tests.needed import unavailable
 
 ODD = r'p"a\s $HOME %h #'

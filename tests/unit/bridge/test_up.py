@@ -18,8 +18,7 @@ from bridge.up.folder import Folder
 from bridge.up.guard import Guard
 from bridge.up.house import House
 from bridge.up.start import GATE
-from schemas.errors import Conflict, Unavailable
-from schemas.runtime.settings import BadSettings
+from schemas.errors import BadSettings, Conflict, Unavailable
 
 # Says on the herald that it lives, by its own pid, and never ends by itself.
 STAY = """

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.settings import Settings as BridgeSettings
-from schemas.runtime.settings import CONFIG, BadSettings, ProcessSettings, _key, _variable
+from schemas.errors import BadSettings
+from schemas.runtime.settings import CONFIG, ProcessSettings, _key, _variable
 from worker.settings import Settings as WorkerSettings
 
 KINDS: list[type[ProcessSettings]] = [BridgeSettings, WorkerSettings]

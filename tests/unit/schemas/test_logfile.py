@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from bridge.app import main as bridge_main
 from schemas.runtime.logfile import DAY, LogFile
+from schemas.runtime.loop import BAD_SETTINGS
+from worker.__main__ import main as worker_main
 
 TOTAL = 20_000
 
@@ -101,3 +104,18 @@ def test_what_is_written_past_the_log_is_in_it_too(path: Path) -> None:
     assert (done.stdout, done.stderr) == ("", "")
     assert len(old(path)) > 1
     assert path.read_text().endswith("a library's last words\n")
+
+
+@pytest.mark.parametrize("main", [bridge_main, worker_main])
+def test_one_that_cannot_be_is_a_bad_setting_in_one_line(
+    main: Callable[[], int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NATS_MLX_LOG_FILE", str(tmp_path / "file" / "worker.log"))
+    monkeypatch.setattr(sys, "argv", ["worker"])
+    assert main() == BAD_SETTINGS
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: The log file {tmp_path / 'file' / 'worker.log'} cannot be opened (")

@@ -10,7 +10,7 @@ from typing import Any
 import platformdirs
 import pytest
 
-from schemas.runtime.settings import BadSettings
+from schemas.errors import BadSettings
 from worker import settings as module
 from worker.settings import Settings
 
