@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from bridge.batches.keeper import Caretaker
 from bridge.client import Client, batches, stored
 from bridge.client.batches import Job, Jobs
 from schemas import streams
-from schemas.errors import LlmError, NotFound, TooLarge
+from schemas.errors import LlmError, NotFound, TooLarge, Unavailable
 from schemas.runtime import log, tasks
 
 _log = log.get("bridge.keeper")
 
 # Each waits most of its time. More batches than that wait until others are over, here or at another bridge.
 _MOST = 64
+_LOOK_AGAIN = 1.0
 _AGAIN = 5.0
 # Somebody has to make room first, and what was compiled is compiled anew.
 _AGAIN_WHEN_FULL = 300.0
@@ -30,6 +30,7 @@ class Watch:
         self._under_way: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(_MOST)
         self._task: asyncio.Task[None] | None = None
+        self._told = ""
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="keeper")
@@ -50,10 +51,19 @@ class Watch:
             task.add_done_callback(self._ended)
 
     async def _next(self) -> Job | None:
-        if not self._nc.is_connected:
-            await asyncio.sleep(1)
-            return None
-        return await self._jobs.next()
+        """None when there is none at the moment; what stands in the way is told once, and waited out."""
+        try:
+            if self._nc.is_connected:
+                job, self._told = await self._jobs.next(), ""
+                return job
+        except Unavailable as error:
+            if error.message != self._told:
+                _log.warning("no_batches", reason=error.message)
+            self._told = error.message
+        except Exception:
+            _log.exception("no_batches")
+        await asyncio.sleep(_LOOK_AGAIN)
+        return None
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
@@ -92,5 +102,4 @@ class Watch:
     async def _keep(self, job: Job) -> None:
         while True:
             await asyncio.sleep(streams.KEEPER_ACK_WAIT / 4)
-            with contextlib.suppress(Exception):
-                await job.keep()
+            await job.keep()

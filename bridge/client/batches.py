@@ -20,7 +20,7 @@ from bridge.client.stored import Hold
 from schemas import streams, subjects
 from schemas.batches import Batch, KeptBatch
 from schemas.codec import decode, encode
-from schemas.errors import BadRequest, NotFound
+from schemas.errors import BadRequest, NotFound, Unavailable
 from schemas.runtime import log
 
 _log = log.get("bridge.batches")
@@ -108,7 +108,9 @@ class Job:
             return None
 
     async def keep(self) -> None:
-        await self._msg.in_progress()
+        """What does not arrive is said again in time."""
+        with contextlib.suppress(Error):
+            await self._msg.in_progress()
 
     async def done(self) -> None:
         """What is not confirmed comes again, and is over then."""
@@ -128,7 +130,7 @@ class Jobs:
         self._pull: JetStreamContext.PullSubscription | None = None
 
     async def next(self) -> Job | None:
-        """None when none came for a while, or there is no such consumer yet."""
+        """None when none came for a while. Raises Unavailable when none can come."""
         try:
             if self._pull is None:
                 self._pull = await self._nc.jetstream().pull_subscribe_bind(
@@ -137,9 +139,10 @@ class Jobs:
             (msg,) = await self._pull.fetch(1, timeout=_FETCH)
         except TimeoutError:
             return None
-        except Error:
-            await asyncio.sleep(1)
-            return None
+        except Error as error:
+            raise Unavailable(
+                f"NATS gives this bridge no batches ({error}): a worker makes their queue when it starts."
+            ) from None
         return Job(msg)
 
     async def stop(self) -> None:

@@ -16,13 +16,14 @@ from nats.aio.client import Client
 from bridge.batches.keeper import Caretaker
 from bridge.batches.watch import Watch
 from bridge.client import batches, lines
-from bridge.client.batches import Jobs
+from bridge.client.batches import Job, Jobs
 from bridge.client.gate import Gate
 from schemas import streams
 from schemas.batches import Batch, Content, KeptBatch, LineResponse
 from schemas.codec import decode
 from schemas.completion import ChatCompletion
 from schemas.errors import Unavailable
+from worker.transport import topology
 from worker.transport.ledger import Ledger
 from worker.transport.mover import Mover
 from worker.transport.outcomes import Outcomes
@@ -30,6 +31,8 @@ from worker.transport.outcomes import Outcomes
 if TYPE_CHECKING:
     from conftest import Start, Work
     from launching import Launch
+
+KEEPER = "bridge.keeper"
 
 
 async def test_a_line_that_kills_its_workers_is_a_failed_line(
@@ -146,19 +149,57 @@ async def test_a_keeper_that_missed_its_end_is_told_again(
     bridge = await as_bridge(work)
     watch = Watch(bridge)
     watch.start()
-    batch = Batch(
-        id=f"batch_{'2' * 32}", endpoint="/v1/completions", input_file_id="file-x", completion_window="24h",
-        status="validating", created_at=1, expires_at=2,
-    )  # fmt: skip
-    await batches.create(bridge, KeptBatch(batch=batch, input=Content("n", 1, 1, ""), output_seconds=60))
+    kept = _kept(f"batch_{'2' * 32}")
+    await batches.create(bridge, kept)
     async with asyncio.timeout(20):
         await caring.wait()
         await watch.stop()
     assert missed.is_set()
     again = await Jobs(bridge).next()
     assert again is not None
-    assert again.batch_id == batch.id
+    assert again.batch_id == kept.batch.id
     await bridge.close()
+
+
+async def test_why_a_bridge_gets_no_batches_is_told_once_and_ends_with_its_cause(
+    work: Work, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask, asked = Jobs.next, asyncio.Queue[int]()
+
+    async def after_a_fault(self: Jobs) -> Job | None:
+        asked.put_nowait(1)
+        if asked.qsize() == 3:
+            raise ValueError("nobody thought of it")
+        return await ask(self)
+
+    async def run(_: Caretaker) -> None:
+        caring.set()
+
+    caring = asyncio.Event()
+    monkeypatch.setattr(Jobs, "next", after_a_fault)
+    monkeypatch.setattr(Caretaker, "run", run)
+    await work.operator.jetstream().delete_consumer("BATCHES", "keeper")
+    bridge = await as_bridge(work)
+    watch = Watch(bridge)
+    watch.start()
+    async with asyncio.timeout(20):
+        while asked.qsize() < 5:
+            await asyncio.sleep(0.05)
+        await topology.ensure(work.worker.jetstream())
+        await batches.create(bridge, _kept(f"batch_{'3' * 32}"))
+        await caring.wait()
+        await watch.stop()
+    told = [(record.levelname, bool(record.exc_info)) for record in caplog.records if record.name == KEEPER]
+    assert told == [("WARNING", False), ("ERROR", True)]
+    await bridge.close()
+
+
+def _kept(name: str) -> KeptBatch:
+    batch = Batch(
+        id=name, endpoint="/v1/completions", input_file_id="file-x", completion_window="24h",
+        status="validating", created_at=1, expires_at=2,
+    )  # fmt: skip
+    return KeptBatch(batch=batch, input=Content("n", 1, 1, ""), output_seconds=60)
 
 
 async def as_bridge(work: Work) -> Client:
