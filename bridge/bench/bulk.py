@@ -12,14 +12,15 @@ import msgspec
 from bridge.bench import talk
 from schemas.batches import OVER
 from schemas.codec import encode
+from schemas.completion import Usage
 from schemas.errors import EngineFailed
 
 _LOOK_EVERY = 0.5
 _ENDPOINT = "/v1/chat/completions"
 
 
-async def run(url: str, requests: list[dict[str, Any]]) -> tuple[float, list[tuple[int, int]]]:
-    """Seconds from the upload to the completed batch, and the prompt and new tokens of each line.
+async def run(url: str, requests: list[dict[str, Any]]) -> tuple[float, list[Usage]]:
+    """Seconds from the upload to the completed batch, and the tokens of each line.
 
     Raises EngineFailed when a line has no answer.
     """
@@ -58,6 +59,5 @@ async def _json(asking: Any) -> dict[str, Any]:
     return found
 
 
-def _usage(line: bytes) -> tuple[int, int]:
-    usage = msgspec.json.decode(line)["response"]["body"]["usage"]
-    return usage["prompt_tokens"], usage["completion_tokens"]
+def _usage(line: bytes) -> Usage:
+    return msgspec.convert(msgspec.json.decode(line)["response"]["body"]["usage"], Usage)

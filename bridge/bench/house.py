@@ -15,10 +15,12 @@ from bridge.credentials import User
 from bridge.up.programs import of_model
 from bridge.up.run import Options, Ready
 from bridge.up.run import up as run_up
-from schemas.errors import Unavailable
+from schemas.errors import BadRequest, Unavailable
 from schemas.runtime.tls import Tls
 
 T = TypeVar("T")
+
+PREFIX_BYTES = "NATS_MLX_WORKER_PREFIX_BYTES"
 
 
 class Login(NamedTuple):
@@ -51,6 +53,9 @@ class Site(Protocol):
 
     async def use(self, job: Callable[[House], Awaitable[T]]) -> T: ...
 
+    def having(self, **worker: str) -> Site:
+        """The same with other settings of the worker, by their variables."""
+
 
 class Running:
     """A house that somebody else looks after."""
@@ -63,6 +68,9 @@ class Running:
     async def use(self, job: Callable[[House], Awaitable[T]]) -> T:
         return await job(House(self._login))
 
+    def having(self, **_worker: str) -> Site:
+        raise BadRequest("A house that runs keeps its settings: leave out --nats-url for one of its own.")
+
 
 class Own:
     """A new house for each use, as `nats-mlx up` makes it: nothing of one run is left for the next."""
@@ -73,6 +81,9 @@ class Own:
         """`worker` are settings of it, by their variables."""
         self._worker = of_model(model) | worker
         self._say = say
+
+    def having(self, **worker: str) -> Site:
+        return Own(None, self._say, **(self._worker | worker))
 
     async def use(self, job: Callable[[House], Awaitable[T]]) -> T:
         results: list[T] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import statistics
 from collections.abc import Sequence
@@ -16,14 +17,20 @@ from bridge.bench.report import Report
 from bridge.bench.say import Say
 from bridge.client import Client
 from schemas.articles import Article
+from schemas.completion import Usage
 from schemas.runtime.bench import Decode, Rate, Render, Rendered
 
 _ANSWER = 8
 _ENOUGH = 20
+_TURNS = 3  # of a conversation
 
 
 class Wanted(NamedTuple):
-    """`tries` chats on the idle worker, and as many while the queue runs; `steps` of decoding, `repeats` times."""
+    """`tries` chats on the idle worker, and as many while the queue runs, `pause` seconds after one another.
+
+    Half as many come there unexpected: after a silence in which the worker gives up on chat. `steps` of decoding,
+    `repeats` times.
+    """
 
     articles: list[Article]
     tries: int = 40
@@ -32,11 +39,18 @@ class Wanted(NamedTuple):
     steps: int = 96
     model: str | None = None
 
+    @property
+    def unexpected(self) -> int:
+        return math.ceil(self.tries / (_TURNS - 1))
 
-class _Tried(NamedTuple):
+
+class Tried(NamedTuple):
+    """Seconds until the first token, and the usage of a chat."""
+
     idle: list[float]
-    busy: list[float]
-    prompt_tokens: int
+    paced: list[float]
+    unexpected: list[float]
+    usage: Usage
 
 
 async def measure(wanted: Wanted, site: Site, say: Say) -> Report:
@@ -44,7 +58,7 @@ async def measure(wanted: Wanted, site: Site, say: Say) -> Report:
         rendered = await ours.ask(Render([]), Rendered)
         free, guided = await _rates(ours, rendered.slots, wanted, say)
     tried = await site.use(lambda house: _house(house, wanted, rendered, say))
-    return _report(wanted, tried, free, guided, rendered.slots)
+    return report(wanted, rendered, tried, free, guided)
 
 
 async def _rates(ours: Helper, rows: int, wanted: Wanted, say: Say) -> tuple[list[float], list[float]]:
@@ -60,7 +74,7 @@ async def _rates(ours: Helper, rows: int, wanted: Wanted, say: Say) -> tuple[lis
     return found[False], found[True]
 
 
-async def _house(house: House, wanted: Wanted, rendered: Rendered, say: Say) -> _Tried:
+async def _house(house: House, wanted: Wanted, rendered: Rendered, say: Say) -> Tried:
     async with house.client("publisher") as nc, house.client("operator") as operator:
         chats = _Chats(nc, rendered.eos)
         await chats.first()  # what is loaded or compiled at the first request
@@ -71,10 +85,10 @@ async def _house(house: House, wanted: Wanted, rendered: Rendered, say: Say) -> 
         name = f"mixed-{random.getrandbits(32):x}"
         some = texts.named(texts.marked(wanted.articles, name), name)
         queue = asyncio.create_task(batch.run(operator, some, say))
-        busy = await chats.until(queue, wanted)
+        paced, unexpected = await chats.until(queue, wanted, rendered.live)
         queue.cancel()
         await asyncio.wait({queue})  # what is left on the queue goes with the house
-        return _Tried(idle, busy, chats.prompt_tokens)
+        return Tried(idle, paced, unexpected, chats.usage)
 
 
 class _Chats:
@@ -82,52 +96,70 @@ class _Chats:
         self._nc = nc
         self._eos = eos
         self._number = random.randrange(90_000)
-        self.prompt_tokens = 0
+        self.usage = Usage(0, 0, 0)
 
     async def first(self) -> float:
         self._number += 1
         body = talk.body(talk.question(self._number), _ANSWER, self._eos)
         heard = await talk.over_nats(self._nc, body)
-        self.prompt_tokens = heard.usage.prompt_tokens
+        self.usage = heard.usage
         return heard.first
 
-    async def until(self, queue: asyncio.Task[batch.Passed], wanted: Wanted) -> list[float]:
-        """Now and then, never in step with the batch, as long as the queue runs."""
-        found: list[float] = []
-        await asyncio.wait({queue}, timeout=wanted.pause)  # until the batch has filled
-        while not queue.done() and len(found) < wanted.tries:
-            first = await self.first()
-            if not queue.done():
-                found.append(first)
+    async def until(
+        self, queue: asyncio.Task[batch.Passed], wanted: Wanted, live: float
+    ) -> tuple[list[float], list[float]]:
+        """Conversations as long as the queue runs, never in step with the batch: their first turns come unexpected,
+        more than `live` seconds after the last, and so find the batch filled; the others come in pace.
+        """
+        paced: list[float] = []
+        unexpected: list[float] = []
+        for turn in range(wanted.tries + wanted.unexpected):
+            begins = turn % _TURNS == 0
             pause = wanted.pause * random.uniform(0.5, 1.5)
-            await asyncio.wait({queue}, timeout=pause)
+            await asyncio.wait({queue}, timeout=pause + live if begins else pause)
+            if queue.done():
+                break
+            first = await self.first()
+            if queue.done():  # it may have had the worker for itself
+                break
+            (unexpected if begins else paced).append(first)
         if queue.done():
             queue.result()
-        return found
+        return paced, unexpected
 
 
-def _report(
-    wanted: Wanted, tried: _Tried, free: Sequence[float], guided: Sequence[float], rows: int
+def report(
+    wanted: Wanted, rendered: Rendered, tried: Tried, free: Sequence[float], guided: Sequence[float]
 ) -> Report:
+    rows = rendered.slots
+    kinds = {"in pace": tried.paced, "unexpected": tried.unexpected}
     series = [
         Series("first token, idle", "s", tried.idle),
-        Series("first token while the queue runs", "s", tried.busy),
+        *(Series(f"first token while the queue runs, {kind}", "s", tries) for kind, tries in kinds.items()),
         Series(f"{rows} free rows", "steps/s", list(free)),
         Series(f"{rows} guided rows", "steps/s", list(guided)),
     ]
-    notes = [f"the chat's prompt has {tried.prompt_tokens} tokens"]
-    if len(tried.busy) < _ENOUGH:
-        notes.append(f"only {len(tried.busy)} chats while the queue ran: give it more articles")
-    figures = [ratio(f"steps/s, {rows} guided rows ÷ {rows} free rows", guided, free, at_least(0.9))]
-    if tried.busy:
-        idle = percentile(tried.idle, 95)
-        figures = [
-            Figure("first token, busy p95 ÷ idle p95", percentile(tried.busy, 95) / idle, [], at_most(3)),
-            Figure("first token, busy p50 (s)", statistics.median(tried.busy), []),
-            Figure("first token, busy p95 (s)", percentile(tried.busy, 95), []),
-            Figure("first token, idle p50 (s)", statistics.median(tried.idle), []),
-            Figure("first token, idle p95 (s)", idle, []),
-            *figures,
-        ]
+    idle = percentile(tried.idle, 95)
+    figures = [
+        Figure(f"first token, {kind}: p95 ÷ idle p95", percentile(tries, 95) / idle, [], at_most(3))
+        for kind, tries in kinds.items()
+        if tries
+    ]
+    for kind, tries in {"idle": tried.idle, **kinds}.items():
+        if tries:
+            figures.append(Figure(f"first token, {kind}: p50 (s)", statistics.median(tries), []))
+            figures.append(Figure(f"first token, {kind}: p95 (s)", percentile(tries, 95), []))
+    figures.append(ratio(f"steps/s, {rows} guided rows ÷ {rows} free rows", guided, free, at_least(0.9)))
+    cached = tried.usage.prompt_tokens_details.cached_tokens
+    notes = [
+        f"the chat's prompt has {tried.usage.prompt_tokens} tokens, of which the one before left {cached} ready",
+        f"in pace is about {wanted.pause:g} s after the last chat, unexpected {rendered.live:g} s more: "
+        "so long the worker keeps its steps short for the next one",
+    ]
+    for kind, tries in kinds.items():
+        if len(tries) < _ENOUGH:
+            notes.append(
+                f"only {len(tries)} chats {kind} while the queue ran: give it more articles or tries"
+            )
     settings = {"articles": len(wanted.articles), "tries": wanted.tries, "pause": wanted.pause}
     return Report("mixed", settings, series, figures, notes)

@@ -9,7 +9,7 @@ import tempfile
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -19,14 +19,10 @@ from bridge.up import ports
 from bridge.up.child import last_line
 from bridge.up.programs import HOST, python
 from schemas.codec import encode
+from schemas.completion import Usage
 from schemas.errors import EngineFailed, Unavailable
 
 _LOOK_EVERY = 0.2
-
-
-class Usage(NamedTuple):
-    prompt_tokens: int
-    new_tokens: int
 
 
 class Reference:
@@ -50,8 +46,7 @@ class Reference:
             answer = await response.read()
         if response.status != 200:
             raise EngineFailed(f"mlx_lm.server said {response.status}: {answer[:200].decode()}")
-        usage = msgspec.json.decode(answer)["usage"]
-        return Usage(usage["prompt_tokens"], usage["completion_tokens"])
+        return msgspec.convert(msgspec.json.decode(answer)["usage"], Usage)
 
 
 @contextlib.asynccontextmanager

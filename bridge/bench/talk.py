@@ -41,7 +41,9 @@ def body(prompt: str, tokens: int, eos: list[int]) -> dict[str, Any]:
 
 
 def question(number: int) -> str:
-    """About 60 tokens with the starter's template. No two begin alike: nothing of one is ready for another."""
+    """About 60 tokens with the starter's template. No two begin alike: of one nothing is ready for another but what
+    the template puts before both, a default system prompt among it.
+    """
     return (
         f"{10_000 + number % 90_000}: A friend asks me why the price of a coin moves so much in a single day. "
         "Please explain it to him in plain words."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -19,17 +18,16 @@ from bridge.bench import plot, stream, texts
 from bridge.bench import queue as queue_bench
 from bridge.bench import soak as soak_bench
 from bridge.bench import tune as tune_bench
-from bridge.bench.house import Login, Own, Running, Site
+from bridge.bench.house import PREFIX_BYTES, Login, Own, Running, Site
 from bridge.bench.report import Report
 from bridge.bench.say import Say
 from bridge.cli import reports
 from bridge.cli.output import Progress, json_line, note
 from bridge.credentials import User
 from bridge.settings import Settings
+from schemas.runtime import loop
 
 T = TypeVar("T")
-
-_PREFIX_BYTES = "NATS_MLX_WORKER_PREFIX_BYTES"
 
 app = typer.Typer(no_args_is_help=True, help="Measure this machine; what each command starts goes with it.")
 
@@ -51,7 +49,7 @@ def queue(
     file: _File = None,
     *,
     baselines: Annotated[
-        str, typer.Option(help="Of a, a+prefix, b, c, batch, with commas; `none` for none.")
+        str, typer.Option(help="Of a, a+prefix, b, c, unshared, batch, with commas; `none` for none.")
     ] = "a,a+prefix",
     free: Annotated[
         int | None, typer.Option(min=1, help="Free text of so many tokens on all sides, ours as a chat.")
@@ -67,8 +65,8 @@ def queue(
     """Articles per minute, publish to last analysis, beside the same prompts by other ways.
 
     Each pass has a house or a process of its own. (a) is mlx_lm's BatchGenerator in process, (b) mlx_lm.server
-    asked one after another, (c) as many at once as there are slots; `batch` is the same articles through us as one
-    OpenAI batch.
+    asked one after another, (c) as many at once as there are slots; `unshared` is ours without any state kept for
+    other prompts, `batch` the same articles through us as one OpenAI batch.
     """
     named = [] if baselines == "none" else [name.strip() for name in baselines.split(",")]
     wanted = queue_bench.Wanted(texts.load(file, count), named, repeats, free, again, rows, model)
@@ -91,8 +89,10 @@ def chat(
 def mixed(
     file: _File = None,
     *,
-    tries: Annotated[int, typer.Option(min=2, help="Chats on the idle worker, and on the busy one.")] = 40,
-    pause: Annotated[float, typer.Option(min=0, help="Seconds between two chats.")] = 2.0,
+    tries: Annotated[
+        int, typer.Option(min=2, help="Chats on the idle worker, and in pace on the busy one.")
+    ] = 40,
+    pause: Annotated[float, typer.Option(min=0, help="Seconds between two chats in pace.")] = 2.0,
     steps: Annotated[int, typer.Option(min=32, help="Tokens of each of the rows.")] = 96,
     count: _Count = None,
     repeats: _Repeats = 3,
@@ -100,7 +100,11 @@ def mixed(
     nats_url: _Url = None,
     as_json: _Json = False,
 ) -> None:
-    """The first token of a chat while the queue runs, and decode steps with guided and with free rows."""
+    """The first token of a chat while the queue runs, and decode steps with guided and with free rows.
+
+    Chats come in a conversation's pace, and half as many unexpected: after a silence, when the worker no longer keeps
+    its steps short for them.
+    """
     wanted = mixed_bench.Wanted(texts.load(file, count), tries, pause, repeats, steps, model)
     _measure(lambda say: mixed_bench.measure(wanted, _site(nats_url, model, say), say), as_json)
 
@@ -160,7 +164,7 @@ def soak(
     The worker keeps 64 MiB of what prompts begin with, unless NATS_MLX_WORKER_PREFIX_BYTES says otherwise: a cache that
     still fills looks like a leak.
     """
-    kept = {_PREFIX_BYTES: os.environ.get(_PREFIX_BYTES, "64MiB")}
+    kept = {PREFIX_BYTES: os.environ.get(PREFIX_BYTES, "64MiB")}
     wanted = soak_bench.Wanted(texts.load(file, None), minutes, warm_up)
     _measure(lambda say: soak_bench.measure(wanted, Own(model, say, **kept), say), as_json)
 
@@ -223,7 +227,8 @@ def _measure(work: Callable[[Say], Coroutine[Any, Any, Report]], as_json: bool) 
 
 def _run(work: Callable[[Say], Coroutine[Any, Any, T]]) -> T:
     with Progress() as progress:
-        return asyncio.run(work(_Person(progress)))
+        # The loop that worker and bridge have: what is measured must not be the loops' difference.
+        return loop.run(work(_Person(progress)))
 
 
 def _show(report: Report, as_json: bool) -> None:

@@ -19,6 +19,7 @@ from bridge.settings import Settings
 from schemas import subjects
 from schemas.codec import decode, encode
 from schemas.completion import ChatChunk, ChunkChoice, Delta
+from schemas.runtime import loop
 
 # So many chunks of one answer, then the other answers' turn: a batch gives all of its rows a token in turn.
 _TURN = 8
@@ -91,4 +92,4 @@ async def _pong(reader: StreamReader, writer: StreamWriter) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    loop.run(main())

@@ -58,13 +58,17 @@ Command = Render | Generate | Work | Ask | Decode
 
 
 class Rendered(msgspec.Struct, frozen=True, tag=True):
-    """`requests[i]` is the i-th article's chat request, `prompt_tokens[i]` its length. `shared` tokens begin all."""
+    """`requests[i]` is the i-th article's chat request, `prompt_tokens[i]` its length. `shared` tokens begin all.
+
+    For `live` seconds after a chat the engine expects the next one.
+    """
 
     model: str
     folder: str
     slots: int
     chunk: int
     stretch: int
+    live: float
     eos: list[int]
     shared: int
     requests: list[dict[str, Any]]

@@ -13,6 +13,7 @@ from worker.app import shape_of
 from worker.bench import runs
 from worker.bench.prompts import Prompts
 from worker.engine.baseline import Baseline
+from worker.engine.batch import LIVE
 from worker.engine.catalog import Catalog
 from worker.engine.engine import Engine
 from worker.engine.models import Models
@@ -59,6 +60,7 @@ class Desk:
             slots=self._settings.slots,
             chunk=self._settings.prefill_chunk,
             stretch=self._settings.prefill_stretch,
+            live=LIVE,
             eos=sorted(self._models.find(None).eos),
             shared=len(prompts.head),
             requests=[prompts.request(article) for article in command.articles],

@@ -12,6 +12,7 @@ import msgspec
 from schemas.codec import encode
 from schemas.errors import LlmError
 from schemas.runtime import log as logs
+from schemas.runtime import loop
 from schemas.runtime.bench import Answer, Command, Fault
 from worker.bench.desk import Desk
 from worker.engine.catalog import Catalog
@@ -24,7 +25,7 @@ def main() -> int:
     """Serve whoever started us; returns the exit code."""
     settings = Settings.load()
     logs.setup(settings.log_level, settings.log_format)
-    asyncio.run(_serve(settings, _own_stdout()))
+    loop.run(_serve(settings, _own_stdout()))
     return 0
 
 

@@ -22,7 +22,7 @@ from worker.engine.weights import Weights
 from worker.jobs import Event, Failed, Job
 
 # Seconds after a chat in which the next one is expected: people talk in turns.
-_LIVE = 10.0
+LIVE = 10.0
 
 
 @dataclass(slots=True)
@@ -188,7 +188,7 @@ class Batch:
         now = time.monotonic()
         if pending.chat or any(row.job.lane == "chat" for row in self._decoder.rows):
             self._chat_at = now
-        live = not pending.chat and now - self._chat_at < _LIVE
+        live = not pending.chat and now - self._chat_at < LIVE
         return self._shape.live_chunk if live else self._shape.prefill_chunk
 
     def _next_prompt(self) -> _Pending:

@@ -12,7 +12,7 @@ import pytest
 from bridge.bench import queue, ways
 from bridge.bench.batch import Passed
 from bridge.bench.queue import Wanted
-from bridge.bench.ways import Pass, Plan
+from bridge.bench.ways import Again, Pass, Plan
 from schemas.articles import Analysis, Article, ArticleRef, Timings
 from schemas.completion import Usage
 from schemas.errors import BadRequest
@@ -20,7 +20,16 @@ from schemas.runtime.bench import Rendered
 
 ARTICLES = [Article(title=title, body="b") for title in "ABC"]
 RENDERED = Rendered(
-    "m", "/m", 16, 64, 256, [2], 5, [{"messages": [{"role": "user", "content": t}]} for t in "ABC"], [9, 9, 9]
+    "m",
+    "/m",
+    16,
+    64,
+    256,
+    10,
+    [2],
+    5,
+    [{"messages": [{"role": "user", "content": t}]} for t in "ABC"],
+    [9, 9, 9],
 )
 
 
@@ -45,10 +54,15 @@ class Site:
     async def use(self, job: Any) -> Any:
         raise AssertionError("nothing starts a house here")
 
+    def having(self, **worker: str) -> Site:
+        raise AssertionError("nothing starts a house here")
+
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Plan]]:
-    """Each pass takes 30 s, ours 15 s; the second article dies, and the same again is known."""
+    """Each pass takes 30 s, ours 15 s; the second article dies, and the same again is known. What the OpenAI batch
+    answers is a token longer.
+    """
     calls: list[tuple[str, Plan]] = []
 
     @contextlib.asynccontextmanager
@@ -59,15 +73,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Plan]]:
 
         yield Helper()
 
-    async def articles(plan: Plan, again: bool) -> tuple[Pass, Passed, Passed | None]:
+    async def articles(plan: Plan, again: bool) -> tuple[Pass, Passed, Again | None]:
         calls.append(("house", plan))
-        second = Passed(0.5, [analysis(4, cached=True)] * 3) if again else None
-        return Pass("house", 15, 2, 18, 11), Passed(15, [analysis(4), None, analysis(7)]), second
+        second = Again(0.5, 0) if again else None
+        return Pass(15, 2, 18, 5, 11), Passed(15, [analysis(4), None, analysis(7)]), second
 
     def baseline(way: str) -> Any:
         async def run(plan: Plan) -> Pass:
             calls.append((way, plan))
-            return Pass(way, 30, 2, 18, 11)
+            return Pass(30, 2, 18, 5 if plan.guided else len(calls), 12 if way == "batch" else 11)
 
         return run
 
@@ -106,6 +120,20 @@ async def test_a_report_has_ratio_goal_and_the_second_time(asked: list[tuple[str
     assert report.figure("the same again under new ids: seconds").value == 0.5
     assert report.figure("the same again under new ids: model tokens").met
     assert any("died" in note for note in report.notes)
+
+
+async def test_tokens_are_told_for_each_round_in_which_they_differ(asked: list[tuple[str, Plan]]) -> None:
+    report = await queue.measure(Wanted(ARTICLES, ["c"], repeats=2, free=48), Site(), Say())
+    assert "nats-mlx, free text over NATS: 18 prompt tokens, 1 / 4 of them known, 11 new" in report.notes
+    assert "(c) mlx_lm.server, 16 at once: 18 prompt tokens, 2 / 3 of them known, 11 new" in report.notes
+    assert not any("NOT THE SAME WORK" in note for note in report.notes)
+
+
+async def test_another_piece_of_work_is_told_loudly(asked: list[tuple[str, Plan]]) -> None:
+    report = await queue.measure(Wanted(ARTICLES, ["a", "batch"], repeats=2), Site(), Say())
+    loud = [note.partition(":")[0] for note in report.notes if "NOT THE SAME WORK" in note]
+    words = ways.WORDS["batch"]
+    assert loud == [f"NOT THE SAME WORK in round {turn}, {words}" for turn in (1, 2)]
 
 
 async def test_a_house_that_remembers_gets_other_texts_each_round(asked: list[tuple[str, Plan]]) -> None:
