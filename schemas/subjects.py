@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from schemas.errors import BadRequest
@@ -143,8 +142,3 @@ def dead_article(stream: str, subject: str) -> str:
     """Where the article of `subject` lies when it is dead: what cannot be a token there is hashed as ids are."""
     _, _, recipe, token = subject.split(".", 3)
     return dead(stream, id_token(recipe), id_token(token))
-
-
-def wire_size(headers: Mapping[str, str]) -> int:
-    """The bytes of headers on the wire, which count as the message's: a version line, one line each, an empty one."""
-    return 12 + sum(len(name) + len(value) + 4 for name, value in headers.items())

@@ -6,7 +6,7 @@ import hashlib
 
 from bridge import depth
 from bridge.batches.endpoints import ENDPOINTS, Told
-from schemas import streams, subjects
+from schemas import streams, subjects, wire
 from schemas.batches import MAX_LINES, BatchError, Line
 from schemas.codec import decode
 from schemas.errors import BadRequest, LlmError, short
@@ -39,7 +39,7 @@ class Check:
         self.model: str | None = None
         self._endpoint = endpoint
         self._request = ENDPOINTS[endpoint].request
-        self._most = streams.BATCH_LINES.max_msg_size - subjects.wire_size(
+        self._most = streams.BATCH_LINES.max_msg_size - wire.header_size(
             {subjects.API: ENDPOINTS[endpoint].api}
         )
         self._ids: set[bytes] = set()

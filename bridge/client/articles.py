@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from bridge.client import enqueue
 from bridge.client.gate import Gate
-from schemas import streams, subjects, trace
+from schemas import streams, subjects, trace, wire
 from schemas.articles import article_id, decode_article
 from schemas.errors import TooLarge
 from schemas.recipes import need_recipe_name
@@ -79,7 +79,7 @@ def _too_large(payload: bytes) -> TooLarge:
 
 def fits(payload: bytes, headers: Mapping[str, str]) -> bool:
     """Whether the queue takes it with these headers and the one that publish() adds."""
-    return len(payload) + subjects.wire_size(_with_id(headers)) <= streams.ARTICLES.max_msg_size
+    return wire.size(payload, _with_id(headers)) <= streams.ARTICLES.max_msg_size
 
 
 def _with_id(headers: Mapping[str, str]) -> dict[str, str]:

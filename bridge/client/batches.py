@@ -25,7 +25,7 @@ from schemas.runtime import log
 
 _log = log.get("bridge.batches")
 
-_BUCKET = streams.BATCH_BUCKET.bucket
+_BUCKET = streams.BATCH_BUCKET
 _ID = re.compile(r"batch_[0-9a-f]{32}")
 _AGAIN = 0.1
 _FETCH = 5.0

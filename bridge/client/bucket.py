@@ -6,8 +6,9 @@ from nats.aio.client import Client
 
 from bridge.client import stored
 from bridge.client.stored import Hold, NotStored, Stored
+from schemas import streams, subjects
 from schemas.jetstream import EXPECTED_LAST, WRONG_LAST_SEQUENCE
-from schemas.subjects import key as subject_of
+from schemas.streams import Bucket
 
 _OPERATION = "KV-Operation"
 
@@ -16,24 +17,24 @@ class Meanwhile(Exception):
     """Somebody else was faster."""
 
 
-async def get(nc: Client, bucket: str, key: str, hold: Hold = stored.patiently) -> Stored | None:
+async def get(nc: Client, bucket: Bucket, key: str, hold: Hold = stored.patiently) -> Stored | None:
     """None for one that is gone or never was."""
-    found = await stored.last(nc, f"KV_{bucket}", subject_of(bucket, key), hold)
+    found = await stored.last(nc, streams.stream_of(bucket), subjects.key(bucket.bucket, key), hold)
     return None if found is None or _OPERATION in found.headers else found
 
 
-async def every(nc: Client, bucket: str) -> dict[str, Stored]:
+async def every(nc: Client, bucket: Bucket) -> dict[str, Stored]:
     """What each key holds now, in the order of the keys. For whoever may read all of the bucket."""
     newest = {
         message.subject.rpartition(".")[2]: message
-        async for message in stored.read(nc, f"KV_{bucket}", subject_of(bucket, "*"))
+        async for message in stored.read(nc, streams.stream_of(bucket), subjects.key(bucket.bucket, "*"))
     }
     return {key: found for key, found in sorted(newest.items()) if _OPERATION not in found.headers}
 
 
 async def put(
     nc: Client,
-    bucket: str,
+    bucket: Bucket,
     key: str,
     data: bytes,
     hold: Hold = stored.patiently,
@@ -46,12 +47,12 @@ async def put(
     """
     headers = {} if after is None else {EXPECTED_LAST: str(after)}
     try:
-        return await stored.put(nc, subject_of(bucket, key), data, headers, hold)
+        return await stored.put(nc, subjects.key(bucket.bucket, key), data, headers, hold)
     except NotStored as error:
         if error.fault != WRONG_LAST_SEQUENCE:
             raise
         raise Meanwhile from None
 
 
-async def delete(nc: Client, bucket: str, key: str, hold: Hold = stored.patiently) -> None:
-    await stored.put(nc, subject_of(bucket, key), b"", {_OPERATION: "DEL"}, hold)
+async def delete(nc: Client, bucket: Bucket, key: str, hold: Hold = stored.patiently) -> None:
+    await stored.put(nc, subjects.key(bucket.bucket, key), b"", {_OPERATION: "DEL"}, hold)

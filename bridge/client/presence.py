@@ -16,8 +16,8 @@ from schemas.presence import ModelCard, Presence
 from schemas.runtime import log
 
 _log = log.get("bridge.presence")
-_GET = f"$JS.API.DIRECT.GET.KV_{streams.WORKERS.bucket}"
-_LAST_OF_EACH = encode({"multi_last": [f"$KV.{streams.WORKERS.bucket}.>"]})
+_GET = f"$JS.API.DIRECT.GET.{streams.stream_of(streams.WORKERS)}"
+_LAST_OF_EACH = encode({"multi_last": [subjects.key(streams.WORKERS.bucket, ">")]})
 _TIMEOUT = 2.0
 # The server's words for: that was all, nothing found, and no such bucket (no worker has ever been here).
 _ENDS = {"204", "404", "503"}

@@ -17,7 +17,7 @@ from schemas.completion import ChatCompletion
 from schemas.errors import BadRequest, ErrorBody, LlmError, NotFound, Unavailable
 from schemas.recipes import RecipeCard, RecipePrompt, RecipeTrial, is_recipe_name
 
-_BUCKET = streams.RECIPES.bucket
+_BUCKET = streams.RECIPES
 
 
 class Recipe(NamedTuple):

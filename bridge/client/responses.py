@@ -10,7 +10,7 @@ from schemas.codec import decode, encode
 from schemas.errors import TooLarge
 from schemas.responses.response import KeptResponse
 
-_BUCKET = streams.RESPONSES.bucket
+_BUCKET = streams.RESPONSES
 
 
 async def get(nc: Client, response_id: str) -> KeptResponse | None:

@@ -127,7 +127,9 @@ CHANNELS = {
         "send",
         ("chatResult", "textResult"),
     ),
-    "presence": Channel(f"$KV.{streams.WORKERS.bucket}.{{worker}}", streams.WORKERS.description, "send", ("presence",)),
+    "presence": Channel(
+        subjects.key(streams.WORKERS.bucket, "{worker}"), streams.WORKERS.description, "send", ("presence",)
+    ),
 }  # fmt: skip
 _PARAMETERS: dict[str, _Json] = {
     "model": {"description": "Its name in lower case, other characters than `a-z 0-9 _ -` as `-`."},
