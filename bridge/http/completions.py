@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -54,7 +54,7 @@ async def _answer(request: web.Request, subject: str, head: Head, payload: bytes
         return await sse.send(request, _frames(request[CALL], first, rest))
 
 
-async def _frames(call: Call, first: client.Reply | None, rest: client.Reader) -> AsyncIterator[bytes]:
+async def _frames(call: Call, first: client.Reply | None, rest: client.Reader) -> AsyncGenerator[bytes]:
     """The worker's chunks, each after `data: `, ended by `[DONE]` or by an error."""
     call.chunks = 0
     async for replies in sse.batches(first, rest):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections.abc import AsyncGenerator
@@ -10,17 +9,14 @@ from collections.abc import AsyncGenerator
 from aiohttp import web
 
 from bridge.client import analyses, connection
-from bridge.http import deliver, listener, query, sse
+from bridge.http import listener, query, sse
 from bridge.http.analyses import Filter
 from bridge.http.auth import needs
 from bridge.http.context import CALL, NATS
 from bridge.keys import Scope
-from schemas.codec import encode
 from schemas.errors import BadRequest, LlmError
 
-# Seconds. Looking costs one small request; a proxy hangs up on what is silent for a minute.
-_LOOK_EVERY, _BEAT_EVERY = 1.0, 15.0
-_BEAT = b": nothing new\n\n"
+_LOOK_EVERY = 1.0  # seconds; looking costs one small request
 _ID = re.compile(r"[0-9]{1,15}")
 
 
@@ -38,15 +34,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     newest = await analyses.newest(request.app[NATS])
     # A cursor beyond the end is of a stream that is no more: it would wait for ever.
     cursor = min(newest, next((one for one in (start, asked.cursor) if one is not None), newest))
-    response = web.StreamResponse(headers=sse.HEADERS)
-    await response.prepare(request)
-    call = request[CALL]
-    call.chunks = 0
-    async with contextlib.aclosing(_events(request, asked.wanted(), cursor)) as events:
-        async for event in events:
-            await deliver.write(request, event)
-    await deliver.finish(request, response)
-    return response
+    return await sse.send(request, _events(request, asked.wanted(), cursor))
 
 
 def _last_id(request: web.Request) -> int | None:
@@ -62,23 +50,24 @@ def _last_id(request: web.Request) -> int | None:
 async def _events(request: web.Request, wanted: analyses.Wanted, cursor: int) -> AsyncGenerator[bytes]:
     """Until the reader leaves or the bridge stops; or an error, for which the status is sent already."""
     call, nc = request[CALL], request.app[NATS]
-    yield _BEAT  # proxies show nothing of an answer without a body
+    call.chunks = 0
+    yield sse.BEAT  # proxies show nothing of an answer without a body
     reached, quiet_since = cursor, time.monotonic()
     try:
         while listener.stays(request):
             async for sequence, analysis in analyses.after(nc, wanted, reached):
                 reached = sequence
                 if analysis is not None:
-                    call.chunks = (call.chunks or 0) + 1
+                    call.chunks += 1
                     quiet_since = time.monotonic()
                     yield _event(sequence, analysis)
-            if time.monotonic() - quiet_since >= _BEAT_EVERY:
+            if time.monotonic() - quiet_since >= sse.BEAT_EVERY:
                 quiet_since = time.monotonic()
-                yield _BEAT
+                yield sse.BEAT
             await listener.pause(request, _LOOK_EVERY)
     except LlmError as error:
         call.broken = error.status
-        yield b"event: error\ndata: %b\n\n" % encode(error.body())
+        yield sse.error(error)
 
 
 def _event(sequence: int, analysis: bytes) -> bytes:

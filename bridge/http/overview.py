@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from bridge.http import deliver, errors, listener, sse
+from bridge.http import errors, listener, sse
 from bridge.http.context import OBSERVER
 from bridge.http.prompt import promptly
 from schemas.codec import encode
 from schemas.errors import LlmError
 
-# Seconds. A look costs a dozen small requests; a proxy hangs up on what is silent for a minute.
-_LOOK_EVERY, _BEAT_EVERY = 2.0, 15.0
-_BEAT = b": nothing new\n\n"
+_LOOK_EVERY = 2.0  # seconds; a look costs a dozen small requests
 
 
 @promptly
@@ -26,22 +23,16 @@ async def index(request: web.Request) -> web.Response:
 
 async def stream(request: web.Request) -> web.StreamResponse:
     """Server-sent events; an `error` says why nothing can be seen at the moment, and is not the end."""
-    response = web.StreamResponse(headers=sse.HEADERS)
-    await response.prepare(request)
-    async with contextlib.aclosing(_events(request)) as events:
-        async for event in events:
-            await deliver.write(request, event)
-    await deliver.finish(request, response)
-    return response
+    return await sse.send(request, _events(request))
 
 
 async def _events(request: web.Request) -> AsyncGenerator[bytes]:
     last, told_at = b"", time.monotonic()
-    yield _BEAT
+    yield sse.BEAT
     while listener.stays(request):
         event = await _look(request)
-        if event != last or time.monotonic() - told_at >= _BEAT_EVERY:
-            yield event if event != last else _BEAT
+        if event != last or time.monotonic() - told_at >= sse.BEAT_EVERY:
+            yield event if event != last else sse.BEAT
             last, told_at = event, time.monotonic()
         await listener.pause(request, _LOOK_EVERY)
 
@@ -50,4 +41,4 @@ async def _look(request: web.Request) -> bytes:
     try:
         return b"data: %b\n\n" % encode(await request.app[OBSERVER].look())
     except LlmError as error:
-        return b"event: error\ndata: %b\n\n" % encode(error.body())
+        return sse.error(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -129,7 +129,7 @@ async def _keep(request: web.Request, response: Response, items: list[InputItem]
 
 async def _frames(
     request: web.Request, stream: Stream, items: list[InputItem], first: chat.Reply | None, rest: chat.Reader
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """The worker's chunks as events. What is told to be complete is kept already."""
     call = request[CALL]
     call.chunks = 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from aiohttp import web
 
@@ -11,25 +12,31 @@ from bridge.http import deliver
 from schemas.codec import encode
 from schemas.errors import LlmError
 
-HEADERS = {
+_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",  # nginx would collect the chunks
 }
 
-
-# For readers and proxies that lose patience with a silent connection; no client sees a comment.
+# For readers and proxies that lose patience with a silent connection, as many do after a minute; no client sees a
+# comment. Where there is news now and then, something comes every so many seconds.
 SIGN_OF_LIFE = b": the model is busy\n\n"
+BEAT, BEAT_EVERY = b": nothing new\n\n", 15.0
 
 
-async def send(request: web.Request, frames: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Answer with the frames."""
-    response = web.StreamResponse(headers=HEADERS)
+async def send(request: web.Request, frames: AsyncGenerator[bytes]) -> web.StreamResponse:
+    """Answer with the frames, which are closed however it ends."""
+    response = web.StreamResponse(headers=_HEADERS)
     await response.prepare(request)
-    async for frame in frames:
-        await deliver.write(request, frame)
+    async with contextlib.aclosing(frames):
+        async for frame in frames:
+            await deliver.write(request, frame)
     await deliver.finish(request, response)
     return response
+
+
+def error(what: LlmError) -> bytes:
+    return b"event: error\ndata: %b\n\n" % encode(what.body())
 
 
 async def batches(first: Reply | None, rest: Reader) -> AsyncIterator[list[Reply]]:

@@ -15,7 +15,7 @@ import pytest_asyncio
 from bridge import app
 from bridge.client import pages
 from bridge.client.connection import connect
-from bridge.http import feed
+from bridge.http import feed, sse
 from bridge.http.context import ACTIVE
 from bridge.settings import Settings
 from tests.broker.bridge.raw_http import Raw
@@ -194,7 +194,7 @@ async def test_a_stream_has_the_filters_too_and_an_event_is_one_line(listen: Lis
 
 
 async def test_it_beats_while_nothing_comes(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "_BEAT_EVERY", 0.05)
+    monkeypatch.setattr(sse, "BEAT_EVERY", 0.05)
     listener = await listen()
     assert [await listener.next() for _ in range(2)] == [": nothing new\n\n"] * 2
     listener.answer.close()
