@@ -6,6 +6,8 @@ import datetime as dt
 
 import msgspec
 
+from schemas.subjects import answers_to
+
 
 class ModelCard(msgspec.Struct, frozen=True):
     """A model that a worker serves; `context` is in tokens. `loaded`: its weights are in memory."""
@@ -14,6 +16,9 @@ class ModelCard(msgspec.Struct, frozen=True):
     aliases: list[str]
     context: int
     loaded: bool = False
+
+    def answers_to(self, model: str) -> bool:
+        return answers_to((self.name, *self.aliases), model)
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,3 +37,6 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     started_at: dt.datetime
     updated_at: dt.datetime
+
+    def serves(self, model: str) -> bool:
+        return any(card.answers_to(model) for card in self.models)

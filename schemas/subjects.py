@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from schemas.errors import BadRequest
@@ -63,6 +64,11 @@ def is_inbox(subject: str) -> bool:
 def model_token(model: str) -> str:
     """The model's name as a subject token: lower case, everything outside `a-z 0-9 _ -` becomes `-`."""
     return re.sub(r"[^a-z0-9_-]", "-", model.lower())
+
+
+def answers_to(names: Iterable[str], model: str) -> bool:
+    """Whether a model with these names is the one that is asked for: as in a subject."""
+    return model_token(model) in map(model_token, names)
 
 
 def of_model(subject: str, model: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.subjects import model_token
+from schemas.subjects import answers_to, model_token
 
 STARTER: Final = "smollm2-135m-instruct"
 _ALIASES: Final = {"starter": STARTER}
@@ -43,7 +43,7 @@ class Wanted:
         return self.name, *self.aliases
 
     def answers_to(self, model: str) -> bool:
-        return model_token(model) in map(model_token, self.names)
+        return answers_to(self.names, model)
 
 
 def canonical(source: str) -> str:

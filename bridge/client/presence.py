@@ -12,7 +12,7 @@ from bridge.client import connection
 from schemas import streams, subjects
 from schemas.codec import decode, encode
 from schemas.errors import BadRequest, Unavailable
-from schemas.presence import ModelCard, Presence
+from schemas.presence import Presence
 from schemas.runtime import log
 
 _log = log.get("bridge.presence")
@@ -36,15 +36,6 @@ async def workers(nc: Client) -> list[Presence]:
         ) from error
     found = [one for message in messages if (one := _presence(message))]
     return sorted(found, key=lambda worker: worker.worker)
-
-
-def serves(worker: Presence, model: str) -> bool:
-    return any(answers_to(card, model) for card in worker.models)
-
-
-def answers_to(card: ModelCard, model: str) -> bool:
-    """By name or alias, compared as the subjects are."""
-    return subjects.model_token(model) in map(subjects.model_token, (card.name, *card.aliases))
 
 
 async def _read(nc: Client) -> list[Msg]:

@@ -105,7 +105,7 @@ async def _why_nobody(nc: Client, model: str | None) -> LlmError:
     workers = await presence.workers(nc)
     if not workers:
         return Unavailable("No worker is there at the moment; start one with `nats-mlx worker`.")
-    if model and not any(presence.serves(worker, model) for worker in workers):
+    if model and not any(worker.serves(model) for worker in workers):
         return _no_model(model)
     return Unavailable("The worker does not answer at the moment; try again in a few seconds.")
 

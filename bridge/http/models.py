@@ -41,7 +41,7 @@ async def retrieve(request: web.Request) -> web.Response:
     asked = request.match_info["id"]
     workers = await presence.workers(request.app[NATS])
     for card in _cards(workers):
-        if presence.answers_to(card, asked):
+        if card.answers_to(asked):
             return errors.json(encode(_models(workers)[card.name]))
     raise NotFound(f"The model `{asked}` does not exist here.", param="model", code="model_not_found")
 

@@ -7,7 +7,6 @@ import datetime as dt
 import os
 import platform
 import time
-from collections.abc import Iterable
 
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -99,7 +98,7 @@ class PresenceBoard:
 
     def serves(self, model: str) -> bool:
         """Here and now; a model that is configured but faulty is not served."""
-        return any(_answers(model, entry.names) for entry in self._served())
+        return any(subjects.answers_to(entry.names, model) for entry in self._served())
 
     async def check(self, model: str | None) -> None:
         """Raises Unavailable for a model that others serve, NotFound for one that nobody does."""
@@ -113,11 +112,7 @@ class PresenceBoard:
             raise NotFound(f"No worker serves the model `{model}`.", code="model_not_found") from None
 
     async def anyone_serves(self, model: str) -> bool:
-        return any(
-            _answers(model, (card.name, *card.aliases))
-            for presence in await _everyone(self._bucket)
-            for card in presence.models
-        )
+        return any(presence.serves(model) for presence in await _everyone(self._bucket))
 
     def _served(self) -> list[Entry]:
         return [entry for entry in self._engine.catalog if entry.error is None]
@@ -149,10 +144,6 @@ class PresenceBoard:
             updated_at=dt.datetime.now(dt.UTC),
         )
         await self._bucket.put(self._worker, encode(presence))
-
-
-def _answers(model: str, names: Iterable[str]) -> bool:
-    return subjects.model_token(model) in map(subjects.model_token, names)
 
 
 def worker_id(name: str) -> str:
