@@ -11,13 +11,16 @@ import msgspec
 from msgspec import Meta
 
 Purpose = Literal["batch", "batch_output"]
+# Seconds. What OpenAI keeps files of batches for, unless one says otherwise, is also the most.
+LONGEST_LIFE = 30 * 24 * 3600
+Life = Annotated[int, Meta(ge=3600, le=LONGEST_LIFE)]
 
 
 class ExpiresAfter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a file goes: so many seconds after it was made."""
 
     anchor: Literal["created_at"]
-    seconds: Annotated[int, Meta(ge=3600, le=2_592_000)]
+    seconds: Life
 
 
 class FileObject(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import uuid
 from bridge.client import Client, batches, files
 from schemas.batches import WINDOW, Batch, BatchRequest, KeptBatch
 from schemas.errors import BadRequest, NotFound
+from schemas.files import LONGEST_LIFE
 
 
 async def begin(nc: Client, wanted: BatchRequest) -> Batch:
@@ -20,7 +21,7 @@ async def begin(nc: Client, wanted: BatchRequest) -> Batch:
         reason = f"The file's purpose is `{told.purpose}`; the input of a batch is a file with the purpose `batch`."
         raise BadRequest(reason, param="input_file_id", code="invalid_value")
     lasts = wanted.output_expires_after
-    seconds = lasts.seconds if lasts else files.DEFAULT_SECONDS
+    seconds = lasts.seconds if lasts else LONGEST_LIFE
     kept = KeptBatch(batch=_begun(wanted), input=where, output_seconds=seconds)
     await batches.create(nc, kept)
     return kept.batch

@@ -27,6 +27,7 @@ from bridge.client.files import Upload
 from schemas.batches import Batch, BatchRequest, OutputLine
 from schemas.codec import convert, decode
 from schemas.errors import BadRequest, ErrorBody, TooLarge
+from schemas.files import LONGEST_LIFE
 
 app = typer.Typer(no_args_is_help=True, help="Many requests at once, as OpenAI's batches have them.")
 
@@ -118,7 +119,7 @@ async def _send(nc: Client, file: Path, size: int, progress: Progress) -> str:
             async for chunk in lines.chunks(source.fileno()):
                 await upload.write(chunk)
                 progress.show(f"sending {file.name}", upload.size, size)
-        return (await upload.finish(files.new_id(), file.name, files.DEFAULT_SECONDS)).id
+        return (await upload.finish(files.new_id(), file.name, LONGEST_LIFE)).id
 
 
 async def _see_through(nc: Client, batch_id: str, out: Path | None) -> int:

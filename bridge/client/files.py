@@ -17,10 +17,9 @@ from bridge.client.stored import Hold
 from schemas.batches import Content
 from schemas.codec import convert
 from schemas.errors import LlmError, NotFound
-from schemas.files import FileObject, Purpose
+from schemas.files import LONGEST_LIFE, FileObject, Purpose
 
-# What OpenAI keeps files of batches for, unless one says otherwise, and how large they may be.
-DEFAULT_SECONDS = 30 * 24 * 3600
+# As OpenAI has it for files of batches.
 MAX_BYTES = 200 * 1024 * 1024
 _ID = re.compile(r"file-[0-9a-f]{32}")
 
@@ -35,7 +34,7 @@ class Upload:
     `seconds` may still change until then.
     """
 
-    def __init__(self, nc: Client, purpose: Purpose, hold: Hold, seconds: int = DEFAULT_SECONDS) -> None:
+    def __init__(self, nc: Client, purpose: Purpose, hold: Hold, seconds: int = LONGEST_LIFE) -> None:
         self._purpose = purpose
         self._writer = Writer(nc, seconds, hold)
         self._finishing: asyncio.Task[Object] | None = None

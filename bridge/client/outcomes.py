@@ -74,9 +74,6 @@ class Outcomes:
         self._open = True
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
     def add(self, expected: Expected) -> None:
         if not _may_go_again(expected):
             # Articles by the million may be outstanding; their texts need not be.

@@ -22,7 +22,7 @@ from schemas.errors import (
     Unavailable,
     UnsupportedMedia,
 )
-from schemas.files import DeletedFile, FileObject
+from schemas.files import LONGEST_LIFE, DeletedFile, FileObject, Life
 
 ROUTES = [
     web.post("/v1/files", files.create),
@@ -45,9 +45,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     anchor: Annotated[str, Meta(extra_json_schema={"enum": ["created_at"]})] = msgspec.field(
         name="expires_after[anchor]", default="created_at"
     )
-    seconds: Annotated[int, Meta(ge=3600, le=2_592_000)] = msgspec.field(
-        name="expires_after[seconds]", default=2_592_000
-    )
+    seconds: Life = msgspec.field(name="expires_after[seconds]", default=LONGEST_LIFE)
 
 
 _FILE = {

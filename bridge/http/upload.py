@@ -16,7 +16,7 @@ from bridge.client.stored import at_once
 from bridge.http.context import NATS, SETTINGS
 from schemas.codec import convert
 from schemas.errors import BadRequest, TooLarge, TooSlow, UnsupportedMedia
-from schemas.files import ExpiresAfter, FileObject
+from schemas.files import LONGEST_LIFE, ExpiresAfter, FileObject
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class _Form:
     def seconds(self) -> int:
         told = {short: self.fields[name] for name, short in _EXPIRES.items() if name in self.fields}
         if not told:
-            return files.DEFAULT_SECONDS
+            return LONGEST_LIFE
         return convert(ExpiresAfter, told, strict=False).seconds
 
     def complete(self) -> Upload:

