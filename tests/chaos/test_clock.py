@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from tests.chaos.ends import computed, ends, settled
+from tests.chaos.ends import computed, ends, held, settled
 from tests.chaos.house import House
 from tests.chaos.load import Publisher
 
@@ -18,12 +16,12 @@ async def test_a_workers_clock_may_jump_while_it_works(house: House) -> None:
     publisher = Publisher(await house.connect("publisher"))
     operator = await house.connect("operator")
     for number, offset in enumerate((DAY, -DAY, 30 * DAY, 0)):
-        work = publisher.send_all([f"a{number}-{n}" for n in range(5)])
-        await asyncio.gather(work, publisher.send(f"slow{number}", f"SLOW 0.{number + 5}"))
-        await asyncio.sleep(0.3)
+        await publisher.send(f"slow{number}", f"SLOW 1.{number}")
+        await held(operator, 1)
         draft = clock.with_suffix(".new")
         draft.write_text(str(offset))
         draft.replace(clock)
+        await publisher.send_all([f"a{number}-{n}" for n in range(5)])
         await settled(operator, within=10)
     found = await ends(operator)
     assert found.faults(publisher.accepted) == []

@@ -116,9 +116,14 @@ async def test_a_rolling_restart_leaves_no_chat_without_an_answer(house: House) 
             asked.append(asyncio.create_task(nc.request(subjects.CHAT, body, timeout=20)))
             await asyncio.sleep(0.002)
 
+    async def answered(number: int) -> None:
+        while len(asked) <= number:
+            await asyncio.sleep(0.002)
+        await asked[number]
+
     asking = asyncio.create_task(ask())
     for worker in workers * 2:
-        await asyncio.sleep(0.3)
+        await answered(len(asked) + 50)
         assert await worker.stop() == 0
         times = worker.count("worker_ready")
         worker.start()

@@ -31,7 +31,6 @@ async def test_the_next_worker_moves_what_killed_the_last(house: House) -> None:
     await until(died, True)  # perhaps before it said that it is ready
     await worker.stop()
     assert (await ends(operator)).dead == {}
-    await asyncio.sleep(WAIT)
     await until(lambda: _events(operator), 1)
     house.server.kill()  # it keeps it over its own death, too
     await _start(worker)
@@ -47,7 +46,7 @@ async def test_an_article_with_an_end_does_not_get_a_second_one(house: House) ->
     await _publish(house, "a")
     await _use_up(operator, streams.MAX_DELIVER)
     await operator.jetstream().publish(subjects.analysis("coin", "a"), b'{"attempts": 8}')
-    await asyncio.sleep(WAIT)
+    await until(lambda: _events(operator), 1)
     await _start(worker)
     await settled(operator, within=20)
     assert (await ends(operator)).faults(["a"]) == []
@@ -58,8 +57,7 @@ async def test_a_lost_advisory_loses_no_article(house: House) -> None:
     operator, worker = await _closed(house)
     await _publish(house, "a")
     await _use_up(operator, streams.MAX_DELIVER)
-    await asyncio.sleep(WAIT)
-    await _pull(operator)
+    await until(lambda: _events(operator), 1)
     await operator.jetstream().purge_stream(streams.DEAD_EVENTS.name)
     await _publish(house, "b")
     await _start(worker)
@@ -76,7 +74,7 @@ async def test_an_advisory_that_nobody_can_read_stands_in_nobodys_way(house: Hou
     )
     await _publish(house, "a")
     await _use_up(operator, streams.MAX_DELIVER)
-    await asyncio.sleep(WAIT)
+    await until(lambda: _events(operator), 2)
     await _start(worker)
     await settled(operator, within=20)
     assert list((await ends(operator)).dead) == ["a"]
@@ -90,7 +88,6 @@ async def test_a_worker_that_sleeps_through_the_end_of_its_article_adds_nothing(
     await _start(sleeper)
     await _delivered(operator, streams.MAX_DELIVER)
     sleeper.signal(signal.SIGSTOP)
-    await asyncio.sleep(WAIT)
     await house.worker(CHAOS_ACK_WAIT=str(WAIT))
     await settled(operator, within=20)
     sleeper.signal(signal.SIGCONT)
