@@ -135,7 +135,7 @@ def report(
     kinds = {"in pace": tried.paced, "unexpected": tried.unexpected}
     series = [
         Series("first token, idle", "s", tried.idle),
-        *(Series(f"first token while the queue runs, {kind}", "s", tries) for kind, tries in kinds.items()),
+        *(Series(f"first token, {kind}", "s", tries) for kind, tries in kinds.items()),
         Series(f"{rows} free rows", "steps/s", list(free)),
         Series(f"{rows} guided rows", "steps/s", list(guided)),
     ]
@@ -153,8 +153,8 @@ def report(
     cached = tried.usage.prompt_tokens_details.cached_tokens
     notes = [
         f"the chat's prompt has {tried.usage.prompt_tokens} tokens, of which the one before left {cached} ready",
-        f"in pace is about {wanted.pause:g} s after the last chat, unexpected {rendered.live:g} s more: "
-        "so long the worker keeps its steps short for the next one",
+        f"while the queue runs: in pace is about {wanted.pause:g} s after the last chat, unexpected "
+        f"{rendered.live:g} s more, for which the worker keeps its steps short",
     ]
     for kind, tries in kinds.items():
         if len(tries) < _ENOUGH:

@@ -32,7 +32,7 @@ def test_a_chat_beside_a_full_queue(bench: Bench, articles: list[str]) -> None:
     report = bench("mixed", *articles)
     kinds = ("in pace", "unexpected")
     for kind in kinds:
-        tries = next(one for one in report.series if one.name == f"first token while the queue runs, {kind}")
+        tries = next(one for one in report.series if one.name == f"first token, {kind}")
         assert len(tries.values) >= 20, "too few articles for a figure"
     figures = [f"first token, {kind}: p95 ÷ idle p95" for kind in kinds]
     reached(report, *figures, "steps/s, 16 guided rows ÷ 16 free rows")

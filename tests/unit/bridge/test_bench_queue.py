@@ -14,7 +14,7 @@ from bridge.bench.batch import Passed
 from bridge.bench.queue import Wanted
 from bridge.bench.ways import Again, Pass, Plan
 from schemas.articles import Analysis, Article, ArticleRef, Timings
-from schemas.completion import Usage
+from schemas.completion import PromptTokensDetails, Usage
 from schemas.errors import BadRequest
 from schemas.runtime.bench import Rendered
 
@@ -36,8 +36,8 @@ RENDERED = Rendered(
 def analysis(tokens: int, *, cached: bool = False) -> Analysis:
     return Analysis(
         id="1", recipe="coin", recipe_version="1", article=ArticleRef("A", None, None, None), model="m",
-        result={}, usage=Usage(9, tokens, 9 + tokens), timings=Timings(0, 0, 0, 0), attempts=1, worker="w",
-        finished_at=dt.datetime.now(dt.UTC), cached=cached,
+        result={}, usage=Usage(9, tokens, 9 + tokens, PromptTokensDetails(5)), timings=Timings(0, 0, 0, 0),
+        attempts=1, worker="w", finished_at=dt.datetime.now(dt.UTC), cached=cached,
     )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -14,29 +13,13 @@ from bridge.bench import batch, reference, ways
 from bridge.bench.batch import Passed
 from bridge.bench.house import House, Login, Own, Running
 from bridge.bench.ways import Plan
-from schemas.articles import Analysis, Article, ArticleRef, Timings
+from schemas.articles import Article
 from schemas.completion import PromptTokensDetails, Usage
 from schemas.errors import BadRequest, EngineFailed, Unavailable
 from schemas.figures import WorkerFigures
-from schemas.runtime.bench import Rendered
+from tests.unit.bridge.test_bench_queue import RENDERED, Say, analysis
 
 ARTICLES = [Article(title=title, body="b", id=title) for title in "ABC"]
-RENDERED = Rendered("m", "/m", 16, 64, 256, 10, [2], 5, [{"messages": []}] * 3, [9, 9, 9])
-
-
-def analysis(*, cached: bool = False) -> Analysis:
-    usage = Usage(9, 4, 13, PromptTokensDetails(9 if cached else 5))
-    return Analysis(
-        id="1", recipe="coin", recipe_version="1", article=ArticleRef("A", None, None, None), model="m",
-        result={}, usage=usage, timings=Timings(0, 0, 0, 0), attempts=1, worker="w",
-        finished_at=dt.datetime.now(dt.UTC), cached=cached,
-    )  # fmt: skip
-
-
-class Say:
-    def line(self, text: str) -> None: ...
-
-    def detail(self, text: str) -> None: ...
 
 
 class Site:
@@ -78,7 +61,7 @@ def house(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     async def run(nc: Any, some: list[Article], say: Any) -> Passed:
         runs.append([str(one.id) for one in some])
-        return Passed(30, [analysis(), None, analysis(cached=True)])
+        return Passed(30, [analysis(4), None, analysis(4, cached=True)])
 
     async def workers(nc: Any) -> list[Any]:
         return [SimpleNamespace(worker="w")]
@@ -119,17 +102,29 @@ async def test_a_house_that_computes_nothing_has_no_rate(
     house: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def kept(nc: Any, some: list[Article], say: Any) -> Passed:
-        return Passed(1, [analysis(cached=True)] * 3)
+        return Passed(1, [analysis(4, cached=True)] * 3)
 
     monkeypatch.setattr(batch, "run", kept)
     with pytest.raises(EngineFailed, match="No article was computed"):
         await ways.articles(plan(Site(), []), again=False)
 
 
-async def test_unshared_is_ours_in_a_house_that_keeps_no_states(house: list[list[str]]) -> None:
+async def test_unshared_is_ours_in_a_house_that_keeps_no_states(
+    house: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = Site()
     await ways.unshared(plan(site, []))
     assert [one.worker for one in site.used] == [{"NATS_MLX_WORKER_PREFIX_BYTES": "0"}]
+    talked: list[Any] = []
+
+    async def chats(free: Plan) -> ways.Pass:
+        talked.append(free.site)
+        return ways.Pass(1, 3, 27, 0, 12)
+
+    monkeypatch.setattr(ways, "chats", chats)
+    await ways.unshared(plan(site, [4, 4, 4], guided=False))
+    assert [one.worker for one in talked] == [{"NATS_MLX_WORKER_PREFIX_BYTES": "0"}]
+    assert len(house) == 1
 
 
 def test_a_house_with_other_settings_keeps_its_model() -> None:
