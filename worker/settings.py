@@ -70,8 +70,8 @@ class Settings(ProcessSettings):
     memory_limit: Annotated[ByteSize | None, Default("3/4 of the machine's RAM")] = Field(
         None,
         gt=0,
-        description="of weights and KV state; the least recently used model without work makes room (in a container "
-        "with less memory, set it)",
+        description="of weights, KV state and kept prefixes; the least recently used model without work makes room "
+        "(in a container with less memory, set it)",
     )
     kv_bytes: ByteSize = Field(
         ByteSize(2 * 1024**3),
@@ -111,7 +111,10 @@ class Settings(ProcessSettings):
         description="tokens of articles' prompts between two decode steps, while no chat is decoded",
     )
     prefix_bytes: ByteSize = Field(
-        ByteSize(512 * 1024**2), ge=0, description="of KV state kept for what prompts begin with"
+        ByteSize(512 * 1024**2),
+        ge=0,
+        description="of KV state kept for what prompts begin with, of all models together; less where weights and "
+        "running requests leave less of the memory limit",
     )
     default_max_tokens: int = Field(1024, ge=1, description="of an answer whose request names no limit")
     wired_limit: bool = Field(True, description="let MLX raise the wired memory limit on macOS")
@@ -133,7 +136,7 @@ class Settings(ProcessSettings):
 
     @property
     def memory(self) -> int:
-        """The limit in force: three quarters of the machine, the rest is the system's and MLX's buffers."""
+        """The limit in force: three quarters of the machine, the rest is the system's and MLX's freed buffers."""
         return self.memory_limit or machine_memory() * 3 // 4
 
     @property

@@ -132,7 +132,7 @@ def _counted(house: Overview) -> Iterator[Metric]:
         "kv_bytes": "Bytes of KV state of what is computed.",
         "kv_limit_bytes": "Bytes of KV state that it may have.",
         "prefix_bytes": "Bytes of KV state kept for what prompts share.",
-        "memory_limit_bytes": "Bytes of weights and KV state that it may have.",
+        "memory_limit_bytes": "Bytes of weights, KV state and kept prefixes that it may have.",
     }
     for field, text in sizes.items():
         yield _gauge(field, text, (((name,), getattr(one, field)) for name, one in figures.items()), "worker")

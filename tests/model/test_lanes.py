@@ -15,7 +15,6 @@ from schemas.messages import AssistantMessage, UserMessage
 from worker.engine.cost import measure
 from worker.engine.decode import Held
 from worker.engine.prefill import Prompt
-from worker.engine.prefix import Prefixes
 from worker.jobs import Text
 
 STORY = "Tell me a story about a fox."
@@ -234,64 +233,3 @@ class TestOrder:
                 for number in range(3):
                     tasks.create_task(chatter(number))
             assert (await running).done
-
-
-class TestPrefixes:
-    """The store alone, with states that know only how long they are."""
-
-    class State:
-        def __init__(self, length: int, trims: bool = True) -> None:
-            self.length, self.trims, self.nbytes = length, trims, length
-
-        def is_trimmable(self) -> bool:
-            return self.trims
-
-        def trim(self, tokens: int) -> int:
-            self.length -= tokens
-            return tokens
-
-    def known(self, *tokens: range, trims: bool = True, budget: int = 1000) -> Prefixes:
-        prefixes = Prefixes(budget)
-        for some in tokens:
-            prefixes.keep(list(some), [self.State(len(some), trims)])
-        return prefixes
-
-    def test_the_longest_beginning_is_found(self) -> None:
-        prefixes = self.known(range(100), range(50, 150))
-        found, state = prefixes.longest([*range(60), 7, 7])
-        assert (found, state[0].length) == (60, 60)
-        assert prefixes.longest(list(range(200, 300))) == (0, None)
-
-    def test_one_token_is_left_to_compute(self) -> None:
-        found, state = self.known(range(100)).longest(list(range(100)))
-        assert (found, state[0].length) == (99, 99)
-
-    def test_what_cannot_be_trimmed_is_found_whole_or_not_at_all(self) -> None:
-        prefixes = self.known(range(100), trims=False)
-        assert prefixes.longest([*range(60), 7]) == (0, None)
-        assert prefixes.longest(list(range(100))) == (0, None)
-        assert prefixes.longest(list(range(101)))[0] == 100
-
-    def test_what_is_kept_is_never_changed(self) -> None:
-        prefixes = self.known(range(100))
-        for _ in range(2):
-            assert prefixes.longest([*range(60), 7])[1][0].length == 60
-
-    def test_the_budget_is_kept_and_the_least_used_goes(self) -> None:
-        prefixes = self.known(range(0, 100), range(200, 300), budget=250)
-        prefixes.longest(list(range(101)))
-        prefixes.keep(list(range(400, 500)), [self.State(100)])
-        assert prefixes.nbytes == 200
-        assert prefixes.longest(list(range(101)))[0] == 100
-        assert prefixes.longest(list(range(200, 301)))[0] == 0
-
-    def test_a_pinned_one_goes_last(self) -> None:
-        prefixes = Prefixes(250)
-        prefixes.keep(list(range(100)), [self.State(100)], pinned=True)
-        for start in (200, 400, 600):
-            prefixes.keep(list(range(start, start + 100)), [self.State(100)])
-        assert prefixes.longest(list(range(101)))[0] == 100
-
-    def test_a_later_turn_takes_the_place_of_the_earlier(self) -> None:
-        assert self.known(range(100), range(150)).nbytes == 150
-        assert self.known(range(100), range(150), trims=False).nbytes == 250

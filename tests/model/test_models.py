@@ -115,6 +115,22 @@ class TestMemory:
             assert (small.text, other.text) == (ANSWER, ANSWER)
             assert large.error.code == "context_length_exceeded"
 
+    async def test_what_is_kept_for_prompts_has_what_weights_leave(
+        self, make_engine: Callable[..., Any], entry: Entry, twin: Entry
+    ) -> None:
+        """All models together: one that comes takes of it, and one that goes leaves nothing behind."""
+        async with make_engine(2, twin, **limit(entry, 2.001)) as ask:
+            prefixes = ask.engine._residents._prefixes
+            await ask.run(await ask.work("word " * 100, temperature=0, max_tokens=2), "chat")
+            assert prefixes.nbytes > 0.001 * entry.bytes
+            await ask.run(await ask.work(CAPITAL, model="twin", temperature=0, max_tokens=2), "chat")
+            assert prefixes.nbytes <= 0.001 * entry.bytes
+        async with make_engine(2, twin, **limit(entry, 1.5)) as ask:
+            prefixes = ask.engine._residents._prefixes
+            for name in (None, "twin"):
+                await ask.run(await ask.work(CAPITAL, model=name, temperature=0, max_tokens=2), "chat")
+                assert {model for model, _ in prefixes._known} == ask.engine.loaded
+
     async def test_an_idle_model_leaves_and_comes_again(
         self, make_engine: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:

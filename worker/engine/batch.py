@@ -49,19 +49,21 @@ class _Pending:
 class Batch:
     """Continuous batching: jobs join and leave between two steps. Belongs to the engine's thread."""
 
-    def __init__(self, model: Model, weights: Weights, shape: Shape, counters: Counters) -> None:
+    def __init__(
+        self, model: Model, weights: Weights, prefixes: Prefixes, shape: Shape, counters: Counters
+    ) -> None:
         self._model = model
         self._weights = weights
         self._shape = shape
         self._counters = counters
-        self._prefixes = Prefixes(shape.prefix_bytes)
+        self._prefixes = prefixes
         self._prompts: dict[str, _Pending] = {}
         self._aside: dict[str, _Pending | Held] = {}
         self._decoder = Decoder(
             weights.net,
             Masks(model.grammars),
             Logprobs(model.grammars.tokenizer),
-            self._prefixes,
+            prefixes,
             shape.overlap,
         )
         self._computed = 0  # tokens of prompts since the last decode step
@@ -99,11 +101,6 @@ class Batch:
         return self._decoder.nbytes + sum(
             one.nbytes for one in (*self._prompts.values(), *self._aside.values())
         )
-
-    @property
-    def prefix_bytes(self) -> int:
-        """KV state kept for what prompts share."""
-        return self._prefixes.nbytes
 
     def insert(self, job: Job, submitted: float) -> None:
         """Begin a job, or go on with one that was set aside."""

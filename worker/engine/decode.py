@@ -127,7 +127,7 @@ class Decoder:
                 state = kv.extracted(self._state, at)
                 # Until it is computed, it is a slice that keeps the state of the whole batch in memory.
                 device.start(kv.arrays(state))
-                self._prefixes.keep(known, state)
+                self._prefixes.keep(row.job.work.model, known, state)
 
     def _draw(self, logits: mx.array, rows: list[Row]) -> mx.array:
         draws = [row.draw for row in rows]

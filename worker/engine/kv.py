@@ -6,7 +6,14 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mlx_lm.models.cache import CacheList, can_trim_prompt_cache, make_prompt_cache, trim_prompt_cache
+import mlx.core as mx
+from mlx_lm.models.cache import (
+    ArraysCache,
+    CacheList,
+    can_trim_prompt_cache,
+    make_prompt_cache,
+    trim_prompt_cache,
+)
 
 KvState = list[Any]
 
@@ -40,9 +47,12 @@ def trimmable(state: KvState) -> bool:
 
 
 def trimmed(state: KvState, tokens: int) -> KvState:
-    """The same state without its last tokens; only for one that is trimmable, or for none."""
+    """The same state without its last tokens, and as long as it is; only for one that is trimmable, or for none."""
     if tokens:
         trim_prompt_cache(state, tokens)
+        for cache in leaves(state):
+            # To trim moves an end. What is behind it would be copied with the next token, and kept.
+            cache.keys, cache.values = cache.keys_and_values()
     return state
 
 
@@ -57,7 +67,12 @@ def merged(states: Sequence[KvState]) -> KvState:
 
 def extracted(state: KvState, row: int) -> KvState:
     """One row's own state, as long as the row is."""
-    return [layer.extract(row) for layer in state]
+    found = [layer.extract(row) for layer in state]
+    for cache in leaves(found):
+        if isinstance(cache, ArraysCache):
+            # mlx_lm leaves slices here, which keep the whole batch in memory; this copies what shares a larger buffer.
+            cache.cache = [array if array is None else mx.contiguous(array) for array in cache.cache]
+    return found
 
 
 def extended(state: KvState, joining: KvState) -> KvState:

@@ -17,6 +17,7 @@ class Prompt:
     """
 
     def __init__(self, work: Prepared, weights: Any, prefixes: Prefixes) -> None:
+        self._model = work.model
         self._tokens = work.prompt
         self._head = work.head
         self._pinned = work.pinned
@@ -41,9 +42,10 @@ class Prompt:
         return 0 if self._state is None else kv.nbytes(self._state)
 
     def remember(self) -> None:
-        """For others that begin alike."""
+        """For others that begin alike, unless all of it was known."""
         assert self._state is not None
-        self._prefixes.keep(self._tokens[: self._at], kv.copied(self._state))
+        if self._at > self.cached:
+            self._prefixes.keep(self._model, self._tokens[: self._at], kv.copied(self._state))
 
     def end(self) -> tuple[kv.KvState, mx.array]:
         """Compute the last token, alone: of a whole chunk the model would work out everyone's logits. Returns
@@ -65,7 +67,7 @@ class Prompt:
             device.start(kv.arrays(state))
             self._at = end
             if end == self._head:
-                self._prefixes.keep(self._tokens[:end], kv.copied(state), self._pinned)
+                self._prefixes.keep(self._model, self._tokens[:end], kv.copied(state), self._pinned)
         return end - start
 
     def wait(self) -> None:
@@ -74,7 +76,7 @@ class Prompt:
             mx.eval(kv.arrays(self._state))
 
     def _begin(self) -> kv.KvState:
-        self.cached, known = self._prefixes.longest(self._tokens)
+        self.cached, known = self._prefixes.longest(self._model, self._tokens)
         self._at = self.cached
         self._state = known or kv.fresh(self._weights)
         return self._state

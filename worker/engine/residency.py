@@ -18,7 +18,7 @@ class Residency:
     """The books of what is loaded; it loads and unloads nothing itself."""
 
     def __init__(self, limit: int, idle: float) -> None:
-        """`limit` is in bytes of weights and KV state; `idle` in seconds, 0 for never."""
+        """`limit` is in bytes of weights and of all KV state; `idle` in seconds, 0 for never."""
         self._limit = limit
         self._idle = idle
         self._residents: dict[str, _Resident] = {}
@@ -50,6 +50,10 @@ class Residency:
         if size > self._limit or self.names.isdisjoint(busy):
             raise self._too_large(name, size, kv_reserved)
         return None
+
+    def left(self, kv_reserved: int, coming: int = 0) -> int:
+        """Bytes that neither weights, those `coming` included, nor KV state take."""
+        return max(0, self._limit - kv_reserved - self.bytes - coming)
 
     def loaded(self, name: str, size: int, now: float) -> None:
         self._residents[name] = _Resident(size, now)

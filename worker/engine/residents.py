@@ -16,6 +16,7 @@ from worker.engine.cost import KvCost, shape_of
 from worker.engine.counters import Counters
 from worker.engine.model import Model
 from worker.engine.models import Models, broken
+from worker.engine.prefix import Prefixes
 from worker.engine.residency import Residency
 from worker.engine.shape import Shape
 from worker.jobs import Job
@@ -38,6 +39,7 @@ class Residents:
         self._shape = shape
         self._counters = counters
         self._residency = Residency(shape.memory_limit, shape.idle_unload)
+        self._prefixes = Prefixes(shape.prefix_bytes)
         self._here: dict[str, _Resident] = {}
         self.names: frozenset[str] = frozenset()
 
@@ -73,9 +75,8 @@ class Residents:
 
     def weigh(self) -> None:
         """Note what KV state there is."""
-        batches = [resident.batch for resident in self._here.values()]
-        self._counters.kv_bytes = sum(batch.nbytes for batch in batches)
-        self._counters.prefix_bytes = sum(batch.prefix_bytes for batch in batches)
+        self._counters.kv_bytes = sum(resident.batch.nbytes for resident in self._here.values())
+        self._counters.prefix_bytes = self._prefixes.nbytes
 
     def fit(self, jobs: Sequence[Job], leaving: Sequence[Job]) -> bool:
         """Whether these may run together: their models in memory, their KV state in its budget, beside that of what is
@@ -119,7 +120,8 @@ class Residents:
             resident.batch.remove(job_id)
 
     def renew(self, name: str) -> None:
-        """Forget all that is under way in a model."""
+        """Forget all that is under way in a model, and what it left."""
+        self._prefixes.forget(name)
         self._here[name].batch = self._batch(self._here[name].model, self._here[name].weights)
 
     def sweep(self, busy: Collection[str]) -> None:
@@ -136,29 +138,39 @@ class Residents:
         model = self._models.find(name)
         for other in self._room(name, busy) or ():
             self._unload(other)
+        self._bound_prefixes(entry.bytes)
         started = time.monotonic()
         try:
             loaded = weights.load(entry, self._shape.trust_remote_code)
         except Exception as error:
+            self._bound_prefixes()
             raise broken(entry, error) from error
         model.cost = loaded.cost
         self._here[name] = _Resident(model, loaded, self._batch(model, loaded))
         self._residency.loaded(name, loaded.nbytes, time.monotonic())
+        left = self._bound_prefixes()
         self.names = frozenset(self._here)
-        log.info(
-            "model_loaded", model=name, seconds=round(time.monotonic() - started, 2), bytes=loaded.nbytes
-        )
+        seconds = round(time.monotonic() - started, 2)
+        log.info("model_loaded", model=name, seconds=seconds, bytes=loaded.nbytes, prefix_bytes=left)
         return self._here[name]
 
     def _unload(self, name: str) -> None:
         del self._here[name]
         self._residency.unloaded(name)
+        self._prefixes.forget(name)
+        self._bound_prefixes()
         self.names = frozenset(self._here)
         mx.clear_cache()
         log.info("model_unloaded", model=name)
 
+    def _bound_prefixes(self, coming: int = 0) -> int:
+        """What is kept for prompts has no more than weights and KV state leave. Returns how many bytes."""
+        budget = min(self._shape.prefix_bytes, self._residency.left(self._shape.kv_bytes, coming))
+        self._prefixes.bound(budget)
+        return budget
+
     def _batch(self, model: Model, loaded: weights.Weights) -> Batch:
-        return Batch(model, loaded, self._shape, self._counters)
+        return Batch(model, loaded, self._prefixes, self._shape, self._counters)
 
     def _room(self, name: str, busy: set[str]) -> list[str] | None:
         size = self._models.catalog.find(name).bytes

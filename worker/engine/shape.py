@@ -18,9 +18,9 @@ class Shape:
     prefill_chunk: int  # of a prompt computed at a time: in between, chat may come in
     live_chunk: int  # the same of articles' prompts, while there is chat
     prefill_stretch: int  # of prompts between two decode steps, while no chat is decoded
-    prefix_bytes: int  # of KV state kept for what prompts share
+    prefix_bytes: int  # of KV state kept for what prompts share, if the others leave so much
     kv_bytes: int  # of KV state of all rows
-    memory_limit: int  # bytes of weights and KV state
+    memory_limit: int  # bytes of weights and of all KV state
     idle_unload: float  # until the weights of a model without work go; 0: never
     step_limit: float  # a step that takes longer hangs
     default_max_tokens: int  # of an answer whose request names no limit

@@ -41,6 +41,11 @@ def test_kv_state_counts() -> None:
     assert residency.room_for("b", 40, 21, NOBODY) == ["a"]
 
 
+def test_what_is_left_is_nobodys() -> None:
+    residency = filled(100, a=30, b=20)
+    assert (residency.left(40), residency.left(40, 10), residency.left(40, 11)) == (10, 0, 0)
+
+
 def test_a_busy_model_is_waited_for() -> None:
     residency = filled(100, a=60, b=30)
     assert residency.room_for("c", 50, 0, {"a"}) is None
