@@ -13,11 +13,14 @@ from nats.aio.client import Client
 
 from bridge.client import objects, stored
 from bridge.client.objects import Object, Writer
-from bridge.client.stored import Hold
+from bridge.client.stored import Hold, Stored
 from schemas.batches import Content
 from schemas.codec import convert
-from schemas.errors import LlmError, NotFound
+from schemas.errors import BadRequest, LlmError, NotFound
 from schemas.files import LONGEST_LIFE, FileObject, Purpose
+from schemas.runtime import log
+
+_log = log.get("bridge.files")
 
 # As OpenAI has it for files of batches.
 MAX_BYTES = 200 * 1024 * 1024
@@ -90,7 +93,17 @@ async def delete(nc: Client, file_id: str) -> None:
 
 async def every(nc: Client) -> list[FileObject]:
     """Oldest first."""
-    return [_told(found) async for found in objects.every(nc)]
+    return [found async for message in objects.every(nc) if (found := _ours(message)) is not None]
+
+
+def _ours(message: Stored) -> FileObject | None:
+    """None for what somebody else put there or took away."""
+    try:
+        found = objects.told(message)
+        return None if found is None else _told(found)
+    except BadRequest as error:
+        _log.warning("file_unknown", subject=message.subject, reason=error.message)
+        return None
 
 
 async def _find(nc: Client, file_id: str) -> Object:

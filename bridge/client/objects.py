@@ -15,7 +15,7 @@ import msgspec
 from nats.aio.client import Client
 
 from bridge.client import stored
-from bridge.client.stored import Hold, NotStored
+from bridge.client.stored import Hold, NotStored, Stored
 from schemas import streams
 from schemas.batches import Content
 from schemas.codec import decode, encode
@@ -36,17 +36,18 @@ class _Options(msgspec.Struct, frozen=True):
 
 
 class Object(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store says of one object."""
+    """What the store says of one object; of a removed one hardly more than its name."""
 
     name: str
     nuid: str
-    size: int
-    chunks: int
-    digest: str
-    metadata: dict[str, str]
+    size: int = 0
+    chunks: int = 0
+    digest: str = ""
+    metadata: dict[str, str] = {}
     bucket: str = _BUCKET
     mtime: str = ""
     options: _Options = _Options()
+    deleted: bool = False  # by somebody else: we leave no name behind
 
     @property
     def content(self) -> Content:
@@ -85,7 +86,7 @@ class Writer:
             nuid=self._nuid,
             size=self.size,
             chunks=self._chunks,
-            digest=_told(self._hash.digest()),
+            digest=_digest(self._hash.digest()),
             metadata=metadata,
             mtime=dt.datetime.now(dt.UTC).isoformat(),
         )
@@ -118,7 +119,7 @@ class Writer:
 
 async def get(nc: Client, name: str, hold: Hold) -> Object | None:
     found = await stored.look(nc, _STREAM, _meta(name), hold)
-    return None if found is None else decode(Object, found.data)
+    return None if found is None else told(found)
 
 
 async def delete(nc: Client, found: Object, hold: Hold) -> None:
@@ -127,10 +128,15 @@ async def delete(nc: Client, found: Object, hold: Hold) -> None:
     await _forget(nc, found.nuid, hold)
 
 
-async def every(nc: Client) -> AsyncIterator[Object]:
-    """Oldest first."""
-    async for message in stored.read(nc, _STREAM, f"$O.{_BUCKET}.M.*"):
-        yield decode(Object, message.data)
+def every(nc: Client) -> AsyncIterator[Stored]:
+    """What is told() of each, oldest first."""
+    return stored.read(nc, _STREAM, f"$O.{_BUCKET}.M.*")
+
+
+def told(message: Stored) -> Object | None:
+    """None for one that was removed. Raises BadRequest for what is none of ours."""
+    found = decode(Object, message.data)
+    return None if found.deleted else found
 
 
 async def read(nc: Client, content: Content) -> AsyncGenerator[bytes]:
@@ -139,7 +145,7 @@ async def read(nc: Client, content: Content) -> AsyncGenerator[bytes]:
     async for message in stored.read(nc, _STREAM, _chunk(content.nuid), at_once=_CHUNKS_AT_ONCE):
         seen += 1
         digest.update(message.data)
-        if seen == content.chunks and _told(digest.digest()) != content.digest:
+        if seen == content.chunks and _digest(digest.digest()) != content.digest:
             break
         yield message.data
         if seen == content.chunks:
@@ -160,5 +166,5 @@ def _chunk(nuid: str) -> str:
     return f"$O.{_BUCKET}.C.{nuid}"
 
 
-def _told(digest: bytes) -> str:
+def _digest(digest: bytes) -> str:
     return f"SHA-256={base64.urlsafe_b64encode(digest).decode()}"

@@ -209,6 +209,21 @@ async def test_what_is_no_batch_keeps_no_file(work: Work, http: aiohttp.ClientSe
     assert (await api.ask("DELETE", f"/v1/files/{file['id']}"))[0] == 200
 
 
+async def test_what_others_put_or_remove_in_the_store_hides_no_file(
+    work: Work, http: aiohttp.ClientSession
+) -> None:
+    """As the `nats` CLI does it for an operator."""
+    api = Api(http)
+    kept, removed = await api.upload(b"{}\n"), await api.upload(b"{}\n")
+    store = await work.operator.jetstream().object_store("llm_files")
+    await store.put("notes.txt", b"of an operator")
+    await store.delete(removed["id"])
+    status, found = await api.ask("GET", "/v1/files")
+    assert (status, [one["id"] for one in found["data"]]) == (200, [kept["id"]])
+    for place in ("", "/content"):
+        assert (await api.ask("GET", f"/v1/files/{removed['id']}{place}"))[0] == 404
+
+
 async def test_a_damaged_file_is_not_given_as_whole(work: Work, start: Start) -> None:
     http = await start()
     file = await Api(http).upload(bytes(3 * MB))
