@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js import JetStreamContext
+from nats.js.errors import ServiceUnavailableError
 
 from bridge.client import bucket, enqueue, stored
 from bridge.client.bucket import Meanwhile
@@ -139,10 +140,10 @@ class Jobs:
             (msg,) = await self._pull.fetch(1, timeout=_FETCH)
         except TimeoutError:
             return None
+        except ServiceUnavailableError:
+            raise stored.no_queue("nobody answers for batches") from None
         except Error as error:
-            raise Unavailable(
-                f"NATS gives this bridge no batches ({error}): a worker makes their queue when it starts."
-            ) from None
+            raise Unavailable(f"NATS gives this bridge no batches ({error}).") from None
         return Job(msg)
 
     async def stop(self) -> None:

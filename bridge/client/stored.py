@@ -90,7 +90,7 @@ async def request(
 
 def _no_answer(subject: str, error: Exception) -> Unavailable:
     if isinstance(error, nats.errors.NoRespondersError):
-        return _no_queue("no stream")
+        return no_queue("no stream")
     return Unavailable(
         f"NATS does not answer on {subject}: this user may lack the right (publish and chat need `publisher`, "
         "the rest `operator`), or the server is overloaded, or its disk is full, as its log then says: make "
@@ -98,7 +98,7 @@ def _no_answer(subject: str, error: Exception) -> Unavailable:
     )
 
 
-def _no_queue(why: str) -> Unavailable:
+def no_queue(why: str) -> Unavailable:
     return Unavailable(
         f"NATS has no queue yet ({why}): start a worker once (`nats-mlx up`), it makes the streams."
     )
@@ -175,7 +175,7 @@ async def info(nc: Client, name: str, body: Mapping[str, Any] | None = None) -> 
     """What the API says of a stream or a consumer. Raises Unavailable where there is none."""
     answer = await api(nc, name, body)
     if "error" in answer:
-        raise _no_queue(answer["error"].get("description", "no reason given"))
+        raise no_queue(answer["error"].get("description", "no reason given"))
     return answer
 
 
