@@ -74,7 +74,7 @@ async def test_what_cannot_be_kept_is_no_answer(
 ) -> None:
     """Whoever was told that it is there would look for it in vain."""
     model.says(*PARIS)
-    monkeypatch.setattr(shelf, "_BUCKET", "llm_workers")  # where the bridge may not write
+    monkeypatch.setattr(shelf, "_BUCKET", streams.WORKERS)  # where the bridge may not write
     monkeypatch.setattr("bridge.client.stored._TIMEOUT", 0.1)
     async with http.post("/v1/responses", json={"input": "hi", "stream": stream}) as got:
         text = await got.text()
