@@ -106,7 +106,7 @@ def _workers(workers: list[Presence]) -> Iterator[Metric]:
         "slots": ("worker_slots", "Articles that it computes together."),
         "running": ("jobs_running", "Chats and articles that are computed now."),
         "waiting": ("jobs_waiting", "Chats and articles that wait for a row."),
-        "memory_bytes": ("memory_bytes", "Bytes that MLX holds: weights, KV state, buffers."),
+        "memory_bytes": ("memory_bytes", "Bytes that MLX holds: weights, KV state, buffers, freed ones too."),
     }
     for field, (name, text) in gauges.items():
         yield _gauge(name, text, (((one.worker,), _number(one, field)) for one in workers), "worker")

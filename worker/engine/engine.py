@@ -120,8 +120,8 @@ class Engine:
         return max(1, min(_LONGEST_RETRY, round(self.waiting * each)))
 
     def memory_bytes(self) -> int:
-        """What MLX holds now: weights, caches, buffers."""
-        return mx.get_active_memory()
+        """What MLX holds now: weights, KV state, buffers, and those that were freed and will be used again."""
+        return mx.get_active_memory() + mx.get_cache_memory()
 
     async def stop(self) -> None:
         """End the thread after its current step; runs that are left fail."""

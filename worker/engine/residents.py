@@ -23,6 +23,9 @@ from worker.jobs import Job
 
 log = logs.get("worker.residents")
 
+# Bytes: more than the buffers of one step, which the next needs again: all rows' logits, a long prompt's attention.
+_FREED = 512 * 2**20
+
 
 @dataclass(slots=True)
 class _Resident:
@@ -45,8 +48,11 @@ class Residents:
 
     def open(self) -> None:
         """Load what is to be there from the start. Raises only for the default model."""
-        if self._shape.wired_limit and mx.metal.is_available():
-            mx.set_wired_limit(int(mx.device_info()["max_recommended_working_set_size"]))
+        if mx.metal.is_available():
+            # By itself MLX keeps what was freed there until the GPU's memory is full; on the CPU it keeps little.
+            mx.set_cache_limit(_FREED)
+            if self._shape.wired_limit:
+                mx.set_wired_limit(int(mx.device_info()["max_recommended_working_set_size"]))
         catalog = self._models.catalog
         for entry in catalog:
             if not entry.preload or entry.error is not None:

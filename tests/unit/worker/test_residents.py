@@ -1,0 +1,46 @@
+"""What MLX is told, and tells, of its memory; there is no model yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worker.app import shape_of
+from worker.engine.catalog import Catalog
+from worker.engine.counters import Counters
+from worker.engine.engine import Engine
+from worker.engine.models import Models
+from worker.engine.residents import Residents
+from worker.engine.shape import Shape
+from worker.settings import Settings
+
+import mlx.core as mx  # isort: skip  (after worker.engine, which puts the BLAS in place)
+
+
+NONE = Catalog([])
+
+
+@pytest.fixture
+def shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shape:
+    monkeypatch.setenv("NATS_MLX_CONFIG", "/dev/null")
+    return shape_of(Settings.load(cache_dir=tmp_path, wired_limit=False))
+
+
+@pytest.mark.parametrize(("metal", "most"), [(True, 512 * 2**20), (False, 7)])
+def test_on_a_gpu_what_was_freed_has_a_bound(
+    metal: bool, most: int, shape: Shape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mx.metal, "is_available", lambda: metal)
+    usual = mx.set_cache_limit(7)
+    try:
+        Residents(Models(NONE, shape), shape, Counters()).open()
+        assert mx.set_cache_limit(usual) == most
+    finally:
+        mx.set_cache_limit(usual)
+
+
+def test_what_is_held_is_in_use_or_freed(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mx, "get_active_memory", lambda: 5)
+    monkeypatch.setattr(mx, "get_cache_memory", lambda: 7)
+    assert Engine(NONE, shape).memory_bytes() == 12
