@@ -51,17 +51,21 @@ def _fetch(name: str | None) -> None:
 
 
 def _report() -> None:
-    """What only the worker knows of this machine: its model, and the memory there is for it. Sizes in bytes."""
-    from worker.engine import store  # see _list
+    """What only the worker knows of this machine: its model, and the memory there is for it. Sizes in bytes.
+
+    Raises Unavailable for a model that it could not serve.
+    """
+    from worker.engine import catalog, store  # see _list
 
     settings = Settings.load()
-    model = store.locate(settings.wanted[0].source, settings.cache_dir)
-    weights = [] if model is None else [file for file in model.folder.glob("*.safetensors") if file.is_file()]
+    default = settings.wanted[0]
+    model = store.locate(default.source, settings.cache_dir)
     report = {
-        "model": settings.wanted[0].name,
-        "source": settings.wanted[0].source,
-        "weights": None if model is None else sum(file.stat().st_size for file in weights),
-        "kv": int(settings.kv_bytes),
+        "model": default.name,
+        "source": default.source,
+        "weights": None if model is None else catalog.described(default, model.folder).bytes,
+        "kv": int(settings.kv),
+        "prefixes": int(settings.prefix_bytes),
         "limit": int(settings.memory),
         "machine": machine_memory(),
         "cache": str(settings.cache_dir),

@@ -204,8 +204,7 @@ def shape_of(settings: Settings) -> Shape:
         live_chunk=settings.live_chunk,
         prefill_stretch=settings.prefill_stretch,
         prefix_bytes=int(settings.prefix_bytes),
-        # On a small machine the weights need their share, too.
-        kv_bytes=int(min(settings.kv_bytes, settings.memory // 2)),
+        kv_bytes=int(settings.kv),
         memory_limit=int(settings.memory),
         idle_unload=settings.idle_unload,
         step_limit=settings.step_limit,

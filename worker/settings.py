@@ -140,6 +140,11 @@ class Settings(ProcessSettings):
         return self.memory_limit or machine_memory() * 3 // 4
 
     @property
+    def kv(self) -> int:
+        """Bytes of KV state in force: on a small machine the weights need their share, too."""
+        return min(self.kv_bytes, self.memory // 2)
+
+    @property
     def wanted(self) -> tuple[Wanted, ...]:
         """All models, the default first."""
         return wanted(self.model, self.preload, self.models)

@@ -29,6 +29,7 @@ class Report(msgspec.Struct, frozen=True):
     source: str
     weights: int | None
     kv: int
+    prefixes: int
     limit: int
     machine: int
     cache: str
@@ -60,14 +61,19 @@ def model(report: Report) -> Finding:
 def memory(report: Report) -> Finding:
     if report.weights is None:
         return skipped("memory", "there is no model to be held")
+    needed = report.weights + report.kv
     said = (
-        f"weights {_size(report.weights)} and running requests {_size(report.kv)}, limit {_size(report.limit)}"
-        f" of {_size(report.machine)}"
+        f"weights {_size(report.weights)}, running requests {_size(report.kv)} and kept prefixes"
+        f" {_size(report.prefixes)}, limit {_size(report.limit)} of {_size(report.machine)}"
     )
     if report.weights > report.limit:
         return failed("memory", said, "choose a smaller model, or raise memory_limit of [worker]")
-    if report.weights + report.kv > report.limit:
-        return warning("memory", said, "lower kv_bytes of [worker], or choose a smaller model")
+    if needed > report.limit:
+        return failed("memory", said, "lower kv_bytes of [worker], or choose a smaller model")
+    if needed + report.prefixes > report.limit:
+        return warning(
+            "memory", f"{said}: fewer prefixes are kept", "lower kv_bytes or prefix_bytes of [worker]"
+        )
     if report.limit > report.machine:
         return warning("memory", said, "lower memory_limit of [worker]: the machine has less")
     return ok("memory", said)

@@ -61,7 +61,7 @@ class Catalog:
         """
         cache = settings.cache_dir
         first, *others = settings.wanted
-        entries = [_described(first, store.fetch(first.source, cache).folder)]
+        entries = [described(first, store.fetch(first.source, cache).folder)]
         missing = []
         for wanted in others:
             located = store.locate(wanted.source, cache)
@@ -116,7 +116,7 @@ def _awaited(wanted: Wanted) -> Entry:
 
 def _looked_at(wanted: Wanted, folder: Path) -> Entry:
     try:
-        return _described(wanted, folder)
+        return described(wanted, folder)
     except LlmError as error:
         return _faulty(wanted, error.message)
 
@@ -126,8 +126,8 @@ def _faulty(wanted: Wanted, fault: str) -> Entry:
     return Entry(wanted.name, wanted.aliases, Path(wanted.source), preload=wanted.preload, fault=fault)
 
 
-def _described(wanted: Wanted, folder: Path) -> Entry:
-    """Raises Unavailable when the folder lacks what a model needs."""
+def described(wanted: Wanted, folder: Path) -> Entry:
+    """What is in its folder. Raises Unavailable when that lacks what a model needs."""
     adapter = wanted.adapter and wanted.adapter.expanduser().absolute()
     size = _weights(wanted.name, folder) + (_adapter(wanted.name, adapter) if adapter else 0)
     return Entry(

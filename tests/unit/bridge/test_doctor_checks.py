@@ -22,8 +22,8 @@ _GB = 10**9
 
 
 def _report(**values: Any) -> machine.Report:
-    usual = {"model": "m", "source": "x/m", "weights": 4 * _GB, "kv": 2 * _GB, "limit": 12 * _GB}
-    return machine.Report(**(usual | {"machine": 16 * _GB, "cache": "/tmp"} | values))
+    sizes = {"weights": 4 * _GB, "kv": 2 * _GB, "prefixes": _GB, "limit": 12 * _GB, "machine": 16 * _GB}
+    return machine.Report(**({"model": "m", "source": "x/m", "cache": "/tmp"} | sizes | values))
 
 
 def _seconds_off(seconds: float) -> Finding:
@@ -37,7 +37,9 @@ def _seconds_off(seconds: float) -> Finding:
         (lambda: machine.model(_report(weights=None)), Grade.FAILED, "model fetch x/m"),
         (lambda: machine.memory(_report()), Grade.OK, ""),
         (lambda: machine.memory(_report(weights=None)), Grade.SKIPPED, ""),
-        (lambda: machine.memory(_report(weights=11 * _GB)), Grade.WARNING, "kv_bytes"),
+        (lambda: machine.memory(_report(weights=9 * _GB)), Grade.OK, ""),
+        (lambda: machine.memory(_report(weights=10 * _GB)), Grade.WARNING, "prefix_bytes"),
+        (lambda: machine.memory(_report(weights=11 * _GB)), Grade.FAILED, "kv_bytes"),
         (lambda: machine.memory(_report(weights=13 * _GB)), Grade.FAILED, "smaller model"),
         (lambda: machine.memory(_report(limit=20 * _GB)), Grade.WARNING, "memory_limit"),
         (lambda: machine.sleep(lambda: None), Grade.SKIPPED, ""),

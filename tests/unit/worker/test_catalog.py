@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from schemas.errors import LlmError, NotFound, Unavailable
+from worker.__main__ import main as worker
+from worker.app import shape_of
 from worker.engine import identity, store
 from worker.engine.catalog import Catalog, Entry
 from worker.engine.store import Located
@@ -167,3 +169,30 @@ def test_the_list_of_local_models_uses_the_names_of_the_settings(tmp_path: Path)
     found = [(one.name, one.aliases) for one in store.local(settings.wanted, tmp_path)]
     assert found[:2] == [("x", ()), ("mine", ("m",))]
     assert "gone" not in dict(found)
+
+
+def told_to_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    monkeypatch.setattr("sys.argv", ["worker", "doctor"])
+    code, said = worker(), capsys.readouterr()
+    return code, json.loads(said.out) if said.out else said.err
+
+
+def test_doctor_is_told_what_the_worker_reckons_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, lora = model(tmp_path / "mine", 100), adapter(tmp_path / "lora", 10)
+    (folder / "consolidated.safetensors").write_bytes(bytes(70))  # mlx_lm does not load it
+    models = {"mine": {"path": str(folder), "adapter": str(lora)}}
+    for name, value in {"MODEL": "mine", "MODELS": json.dumps(models), "MEMORY_LIMIT": "3GiB"}.items():
+        monkeypatch.setenv(f"NATS_MLX_WORKER_{name}", value)
+    code, told = told_to_doctor(monkeypatch, capsys)
+    settings = Settings.load()
+    shape = shape_of(settings)
+    assert code == 0
+    assert told["weights"] == Catalog.load(settings).default.bytes == 110
+    assert (told["kv"], told["prefixes"]) == (shape.kv_bytes, shape.prefix_bytes) == (3 * 2**29, 2**29)
+    assert told["limit"] == shape.memory_limit
+    (lora / "adapters.safetensors").unlink()
+    code, told = told_to_doctor(monkeypatch, capsys)
+    assert code == 1
+    assert "its adapter" in told
