@@ -148,7 +148,5 @@ class Decoder:
         if not keep:
             self._state, self._tokens = [], _NONE
             return
-        which = mx.array(keep)
-        self._tokens = self._tokens[which]
-        for layer in self._state:
-            layer.filter(which)
+        self._tokens = self._tokens[mx.array(keep)]
+        self._state = kv.filtered(self._state, keep)

@@ -75,8 +75,27 @@ def extracted(state: KvState, row: int) -> KvState:
     return found
 
 
+def filtered(state: KvState, rows: list[int]) -> KvState:
+    """`state` with these rows alone, in their order."""
+    which = mx.array(rows)
+    for cache in leaves(state):
+        width = _width(cache)
+        cache.filter(which)
+        if 2 * _width(cache) < width:
+            # The widest row has left, and mlx_lm's cache is a slice of one as wide as that was until it grows. Where it
+            # hides less than it shows, that is not worth a copy.
+            cache.keys, cache.values = mx.contiguous(cache.keys), mx.contiguous(cache.values)
+    return state
+
+
 def extended(state: KvState, joining: KvState) -> KvState:
     """`state` with the rows of `joining` behind its own."""
     for layer, more in zip(state, joining, strict=True):
         layer.extend(more)
     return state
+
+
+def _width(cache: Any) -> int:
+    """Tokens that there is memory for; a recurrent state has none."""
+    keys = getattr(cache, "keys", None)
+    return 0 if keys is None else int(keys.shape[2])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
+from holding import held
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,11 +16,10 @@ from worker.engine.prefix import Prefixes
 from worker.jobs import Prepared, Sampling
 
 import mlx.core as mx  # isort: skip  (after worker.engine, which puts the BLAS in place)
-from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, RotatingKVCache  # isort: skip
+from mlx_lm.models.cache import CacheList, KVCache, RotatingKVCache  # isort: skip
 
 HEADS, SIZE = 2, 8
 TOKEN = 2 * HEADS * SIZE * 4  # bytes of keys and values
-PAGES = 2**14  # MLX takes whole ones
 SHARED = list(range(20))
 
 
@@ -77,12 +76,6 @@ def known(
 def has(prefixes: Prefixes, tokens: Sequence[int], model: str = "m") -> bool:
     """The whole of it, without a look that would count as a use."""
     return (model, tuple(tokens)) in prefixes._known
-
-
-def held() -> int:
-    """Bytes that are alive in MLX."""
-    gc.collect()
-    return mx.get_active_memory()
 
 
 class TestLongest:
@@ -296,32 +289,3 @@ class Sized(KVCache):
     @property
     def nbytes(self) -> int:
         return self._size
-
-
-class TestExtracted:
-    """A row that leaves its batch takes nothing of the others along."""
-
-    @pytest.mark.parametrize("nested", [False, True])
-    def test_a_recurrent_state(self, nested: bool) -> None:
-        before = held()
-        wide = ArraysCache(2)
-        wide[0], wide[1] = mx.ones((16, 64, 1024)), mx.ones((16, 3, 1024))
-        batch: kv.KvState = [CacheList(wide) if nested else wide]
-        mx.eval(kv.arrays(batch))
-        row = kv.extracted(batch, 3)
-        mx.eval(kv.arrays(row))
-        del batch, wide
-        assert kv.nbytes(row) == 67 * 1024 * 4
-        assert held() - before <= kv.nbytes(row) + PAGES
-
-    def test_keys_of_a_single_head(self) -> None:
-        before = held()
-        one = KVCache()
-        one.update_and_fetch(mx.ones((1, 1, 256, 64)), mx.ones((1, 1, 256, 64)))
-        batch = kv.merged([[one]] * 16)
-        mx.eval(kv.arrays(batch))
-        row = kv.extracted(batch, 3)
-        mx.eval(kv.arrays(row))
-        del batch, one
-        assert kv.nbytes(row) == 2 * 256 * 64 * 4
-        assert held() - before <= kv.nbytes(row) + PAGES
