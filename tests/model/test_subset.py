@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -46,6 +47,57 @@ def refusal(model: Model, schema: dict[str, Any]) -> BadRequest:
 def test_a_long_chain_of_references_is_refused(model: Model, link: Any, length: int) -> None:
     """It would overflow the compiler's stack, and with it end the process."""
     assert "too deeply" in (told := refusal(model, chain(length, link)).message) or "longer than" in told
+
+
+def spelled(way: str, length: int) -> dict[str, Any]:
+    """The chain with each reference, or each name, written in another way that the compiler follows."""
+    whole = chain(length, LINKS["anyOf"])
+    names: dict[str, dict[str, Any]] = whole["$defs"]
+    match way:
+        case "percent":
+            return json.loads(json.dumps(whole).replace("#/$defs", "#/%24defs"))
+        case "index":
+            lists = {name: {"anyOf": [one]} for name, one in names.items()}
+            text = json.dumps(whole | {"$defs": lists})
+            return json.loads(re.sub(r'"(#/\$defs/a\d+)"', r'"\1/anyOf/0"', text))
+        case "anchor":
+            named = {name: one | {"$anchor": name} for name, one in names.items()}
+            return json.loads(json.dumps(whole | {"$defs": named}).replace("#/$defs/", "#"))
+        case "id":
+            return {"$id": "https://a.b/s", **json.loads(json.dumps(whole).replace("#/$defs", "s#/$defs"))}
+        case "inner":
+            inner = {**whole, "$id": "https://a.b/t"}
+            return {"anyOf": [inner], "$defs": {name: {"type": "null"} for name in names}}
+    inside = {"definitions": {"$ref": whole["$ref"]}} if way == "property" else {}
+    return {"type": "object", "properties": inside, "$defs": names}
+
+
+@pytest.mark.parametrize("way", ["percent", "index", "anchor", "id", "inner", "property"])
+def test_however_it_is_written(model: Model, way: str) -> None:
+    """A longer one of each costs a worker its life."""
+    assert re.search(r"too deeply|`\$ref`|`\$id`", refusal(model, spelled(way, 500)).message)
+
+
+@pytest.mark.parametrize("way", ["percent", "index", "property"])
+def test_a_short_one_may_be_written_so_too(model: Model, way: str) -> None:
+    assert prepared(model, spelled(way, 20)).grammar
+
+
+def test_what_only_looks_like_a_reference_is_none(model: Model) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"$ref": {"type": "string"}, "$id": {"type": "null"}, "const": {"$ref": "#/$defs/a"}},
+        "default": {"$ref": "nowhere"},
+        "$id": "https://a.b/s",
+        "$defs": {"a": {"type": "integer"}},
+    }
+    assert prepared(model, schema).grammar
+
+
+@pytest.mark.parametrize("name", ["definitions", "$defs", "const", "enum", "default", "examples"])
+def test_a_property_of_any_name_is_looked_into(model: Model, name: str) -> None:
+    schema = {"type": "object", "properties": {name: {"type": "integer", "multipleOf": 9999991}}}
+    assert "multipleOf" in refusal(model, schema).message
 
 
 @pytest.mark.parametrize("link", LINKS.values(), ids=LINKS)

@@ -7,9 +7,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, Literal
+from urllib.parse import unquote
 
 from schemas.errors import BadRequest
 
@@ -23,6 +24,14 @@ _MOST_REMAINDERS = 5000
 # Keywords that hold nothing for a value.
 _WORDS = ("$defs", "definitions", "title", "description", "default", "examples", "$schema", "$id", "$comment")
 _NUMBERS = ("const", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+# What stands behind a keyword where it is no schema: schemas by name, or a value. Definitions wait to be referred to.
+_Kind = Literal["schema", "names", "value"]
+_KINDS: dict[str, _Kind] = {
+    "properties": "names",
+    "patternProperties": "names",
+    **dict.fromkeys(("const", "enum", "default", "examples"), "value"),
+}
+_DEFINITIONS = ("$defs", "definitions")
 _WRITTEN = ("const", "enum", "required", "pattern")
 # ECMA 262, which JSON Schema's patterns follow, knows none of these, or means something else by them.
 _FOREIGN = re.compile(r"\[\[:|\(\?[a-zA-Z-]+[:)]|\(\?P|\\[AzZQE]|&&|--|~~")
@@ -75,35 +84,56 @@ def _parts(root: dict[str, Any], param: str) -> list[dict[str, Any]]:
             raise unsupported("it is nested too deeply, its `$ref`s counted.", param)
         found += parts
         for ref in (part["$ref"] for part in parts if isinstance(part.get("$ref"), str)):
-            target = _target(root, ref)
+            target = _target(root, ref, param)
             if isinstance(target, dict) and id(target) not in begun:
                 begun.add(id(target))
                 waiting.append(target)
+    if any(isinstance(part.get(name), str) for part in found if part is not root for name in ("$id", "id")):
+        raise unsupported("a schema in it has an `$id` of its own; refer to it from the root.", param)
     return found
 
 
 def _walk(top: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
-    """How deep a schema is without its references, and the objects in it. Definitions wait to be referred to."""
+    """How deep a schema is without its references, and the schemas in it."""
     parts: list[dict[str, Any]] = []
-    deepest, waiting = 0, [(cast(Any, top), 1)]
+    deepest, waiting = 0, list[tuple[Any, _Kind, int]]([(top, "schema", 1)])
     while waiting:
-        value, depth = waiting.pop()
+        value, kind, depth = waiting.pop()
         deepest = max(deepest, depth)
-        if isinstance(value, dict):
+        if kind == "schema" and isinstance(value, dict):
             parts.append(value)
-            items = [item for key, item in value.items() if key not in ("$defs", "definitions")]
-        else:
-            items = value if isinstance(value, list) else []
-        waiting += [(item, depth + 1) for item in items if isinstance(item, dict | list)]
+        waiting += [
+            (item, its, depth + 1) for item, its in _inner(value, kind) if isinstance(item, dict | list)
+        ]
     return deepest, parts
 
 
-def _target(root: Any, ref: str) -> Any:
-    """What a reference within the schema points to; others are the compiler's to refuse."""
-    value = root
-    for step in ref.removeprefix("#").split("/")[1:]:
+def _inner(value: Any, kind: _Kind) -> Iterator[tuple[Any, _Kind]]:
+    if isinstance(value, list):
+        yield from ((item, kind) for item in value)
+    elif kind == "schema":
+        yield from ((item, _KINDS.get(key, kind)) for key, item in value.items() if key not in _DEFINITIONS)
+    else:
+        yield from ((item, "schema" if kind == "names" else kind) for item in value.values())
+
+
+def _target(root: Any, ref: str, param: str) -> Any:
+    """What a reference within the schema points to (RFC 6901, section 6).
+
+    The compiler knows other ways to refer, all that are not looked through here have to be refused.
+    """
+    value, pointer = root, unquote(ref)
+    known = pointer == "#" or pointer.startswith("#/")
+    for step in pointer.split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
-        value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, dict) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            known = False
+    if not known:
+        raise unsupported(f"`$ref` to `{ref}`: only `#` and JSON Pointers within it (`#/$defs/...`).", param)
     return value
 
 
