@@ -145,8 +145,10 @@ class Ends(ABC):
         """With the message's trace. False when it has ended meanwhile; an earlier try may have come through all the
         same. Raises APIError for what the server will never take, TooLarge for what it cannot.
         """
-        while not await self._gone(original):
+        while True:
             try:
+                if await self._gone(original):
+                    return False
                 await self._js.publish(subject, payload, headers=headers | _trace(original), timeout=10)
                 return True
             except MaxPayloadError:
@@ -157,7 +159,6 @@ class Ends(ABC):
                     raise
                 log.warning("not_stored", subject=subject, error=str(error), again_in=_AGAIN)
             await asyncio.sleep(_AGAIN)
-        return False
 
 
 def passes(error: NatsError) -> bool:

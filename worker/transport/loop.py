@@ -41,8 +41,6 @@ class Loop:
         while not self.stopping:
             try:
                 await self._step()
-            except TimeoutError:
-                pass  # nothing came in time, in any of the library's ways to say so
             except NatsError as error:
                 log.warning("step_failed", loop=self._name, error=str(error))
                 await self._pause(_BACK_OFF)

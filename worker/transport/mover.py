@@ -50,9 +50,12 @@ class Mover:
         await self._pull.unsubscribe()
 
     async def _step(self) -> None:
-        # One at a time: one that cannot be moved now must not hold others until its next delivery.
-        for msg in await self._pull.fetch(1, timeout=1):
-            await self._hear(msg)
+        try:
+            # One at a time: one that cannot be moved now must not hold others until its next delivery.
+            [msg] = await self._pull.fetch(1, timeout=1)
+        except TimeoutError:
+            return  # there is none
+        await self._hear(msg)
 
     async def _hear(self, msg: Msg) -> None:
         try:

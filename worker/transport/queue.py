@@ -105,8 +105,9 @@ class Queue:
         await self._take_late()
         if self._free <= 0:
             self._room.clear()
-            async with asyncio.timeout(_LAST_WAIT):  # then look for late ones again
-                await self._room.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WAIT):  # then look for late ones again
+                    await self._room.wait()
             return
         self._turns.rotate()
         for one in (_FIRST, *self._turns):

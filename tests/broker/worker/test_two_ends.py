@@ -6,11 +6,13 @@ import dataclasses
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 
@@ -172,6 +174,19 @@ async def test_one_that_slept_through_a_failed_write_looks_again(house: House) -
         raise NatsTimeout
 
     await house.fail(msg, house.sleeper(away))
+    assert await house.ends() == (1, 0, 0)
+
+
+async def test_a_server_that_is_away_at_the_look_costs_nobody_an_answer(house: House) -> None:
+    msg, look, away = await house.take(), house.js.get_msg, [NatsTimeout(), NoRespondersError()]
+
+    async def get_msg(*args: Any, **kwargs: Any) -> object:
+        if away:
+            raise away.pop()
+        return await look(*args, **kwargs)
+
+    with patch.object(house.js, "get_msg", get_msg):
+        await house.analyse(msg)
     assert await house.ends() == (1, 0, 0)
 
 
