@@ -201,7 +201,7 @@ def shape_of(settings: Settings) -> Shape:
         chat_rows=settings.chat_slots,
         bulk_share=settings.bulk_share,
         prefill_chunk=settings.prefill_chunk,
-        live_chunk=settings.live_chunk,
+        live_chunk=min(settings.live_chunk, settings.prefill_chunk),
         prefill_stretch=settings.prefill_stretch,
         prefix_bytes=int(settings.prefix_bytes),
         kv_bytes=int(settings.kv),

@@ -86,7 +86,8 @@ class Scheduler:
         self._waiting[job.lane].appendleft(job)
 
     def displace(self) -> list[Job]:
-        """Queued work, youngest first, that makes way for the chat that waits; it goes on when there is room.
+        """Queued work that makes way for the chat that waits, the least urgent and of it the youngest first; it goes
+        on when there is room.
 
         Nobody is displaced in vain: only if chat can start then.
         """
@@ -94,11 +95,13 @@ class Scheduler:
             return []
         staying, leaving = self.jobs, list[Job]()
         while not self._may_start(waiting[0], staying, leaving):
-            youngest = next((job for job in reversed(staying) if job.lane != "chat"), None)
-            if youngest is None or _bulk(staying) - youngest.work.choices < self.bulk_rows:
+            last = next(
+                (job for lane in reversed(_BULK) for job in reversed(staying) if job.lane == lane), None
+            )
+            if last is None or _bulk(staying) - last.work.choices < self.bulk_rows:
                 return []
-            staying.remove(youngest)
-            leaving.append(youngest)
+            staying.remove(last)
+            leaving.append(last)
         for job in leaving:
             self.defer(job)
             self._aside.add(job.id)

@@ -103,7 +103,8 @@ class Settings(ProcessSettings):
     live_chunk: Annotated[int, Default("32, on macOS 128")] = Field(
         default_factory=default_live_chunk,
         ge=16,
-        description="the same of articles' prompts while there is chat, and for 10 seconds after",
+        description="the same of articles' prompts while there is chat, and for 10 seconds after; never more than the "
+        "one before",
     )
     prefill_stretch: int = Field(
         256,

@@ -98,7 +98,9 @@ class Engine:
     async def head(self, first: ChatRequest, second: ChatRequest) -> list[int]:
         return []
 
-    async def prepare(self, request: ChatRequest, head: Sequence[int] = ()) -> Prepared:
+    async def prepare(
+        self, request: ChatRequest, head: Sequence[int] = (), *, queued: bool = False
+    ) -> Prepared:
         self.catalog.find(request.model)
         last: Any = request.messages[-1]
         prompt = list(text(last.content).encode())

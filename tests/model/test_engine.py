@@ -3,14 +3,17 @@
 import asyncio
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import pytest
 
-from schemas.chat import JsonSchema, JsonSchemaFormat
+from schemas.chat import ChatRequest, JsonSchema, JsonSchemaFormat
 from schemas.errors import ContextLengthExceeded, Unavailable
+from schemas.messages import UserMessage
+from worker.engine import engine as engine_module
 from worker.engine.cost import measure
 from worker.engine.kv import nbytes
 from worker.engine.model import Model
@@ -225,6 +228,53 @@ class TestCancel:
             assert [type(end.error) for end in ends if isinstance(end, Failed)] == [Unavailable, Unavailable]
             with pytest.raises(Unavailable):
                 await ask.run(work)
+
+    async def test_a_stop_does_not_wait_for_a_model_that_loads(
+        self, make_engine: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine_module, "_LAST_STEP", 0.1)
+        loading, loaded = threading.Event(), threading.Event()
+
+        def load() -> None:
+            loading.set()
+            loaded.wait(30)
+
+        async with make_engine(slots=1) as ask:
+            work = await ask.work("Hi", **LONG)
+            async with ask.engine.run(ask.job(work)) as run:
+                ask.engine._commands.put(load)
+                await asyncio.to_thread(loading.wait)
+                async with asyncio.timeout(10):
+                    await ask.engine.stop()
+                    end = await _end(run)
+                loaded.set()
+            assert isinstance(end, Failed)
+            assert isinstance(end.error, Unavailable)
+
+
+class TestPrepare:
+    async def test_a_chat_waits_for_one_article_not_for_all(
+        self, ask: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real, order, may_go_on = ask.engine._models.prepare, list[str](), threading.Event()
+
+        def prepare(request: ChatRequest, head: Sequence[int]) -> Prepared:
+            may_go_on.wait(30)
+            order.append(str(request.messages[0].content))
+            prepared: Prepared = real(request, head)
+            return prepared
+
+        def asked(text: str, *, queued: bool) -> asyncio.Task[Prepared]:
+            request = ChatRequest(messages=[UserMessage(content=text)])
+            return asyncio.create_task(ask.engine.prepare(request, queued=queued))
+
+        monkeypatch.setattr(ask.engine._models, "prepare", prepare)
+        tasks = [asked(f"article {at}", queued=True) for at in range(5)]
+        tasks.append(asked("chat", queued=False))
+        await asyncio.sleep(0)  # all have asked
+        may_go_on.set()
+        await asyncio.gather(*tasks)
+        assert order == ["article 0", "chat", *(f"article {at}" for at in range(1, 5))]
 
 
 async def _until(condition: Callable[[], bool]) -> None:

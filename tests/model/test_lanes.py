@@ -216,6 +216,31 @@ class TestOrder:
             assert ask.batch.prompting
             running.cancel()
 
+    @pytest.mark.parametrize("share", [0.2, 0.5])
+    async def test_an_article_has_its_share_of_what_is_computed_of_prompts(
+        self, make_engine: Callable[..., Any], share: float
+    ) -> None:
+        real, chunks = Prompt.compute, list[tuple[int, int]]()
+
+        def compute(prompt: Prompt, chunk: int) -> int:
+            computed = real(prompt, chunk)
+            chunks.append((len(prompt._tokens), computed))
+            return computed
+
+        async with make_engine(4, bulk_share=share) as ask:
+            article = await ask.work("word " * 1200, temperature=0, max_tokens=1)
+            chat = await ask.work("fish " * 700, temperature=0, max_tokens=1)
+            running = asyncio.create_task(ask.run(article, "norm"))
+            while not ask.batch.prompting:
+                await asyncio.sleep(0)
+            with patch.object(Prompt, "compute", compute):
+                await ask.run(chat, "chat")
+            running.cancel()
+        first, *_, last = [at for at, (length, _) in enumerate(chunks) if length == len(chat.prompt)]
+        both = chunks[first : last + 1]
+        mine = sum(computed for length, computed in both if length == len(article.prompt))
+        assert mine / sum(computed for _, computed in both) == pytest.approx(share, abs=0.05)
+
     async def test_articles_get_on_however_much_chat_there_is(self, make_engine: Callable[..., Any]) -> None:
         """Chats with long prompts come without end; the article's prompt has its share of the chunks."""
         async with make_engine(4, bulk_share=0.3) as ask:

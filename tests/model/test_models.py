@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from folders import adapter, clone
@@ -53,6 +54,26 @@ class TestNames:
             ]
             answers = await asyncio.gather(*map(ask.run, works))
             assert [answer.text for answer in answers] == [ANSWER] * 4
+
+    async def test_articles_of_another_leave_a_chat_its_time(
+        self, make_engine: Callable[..., Any], twin: Entry
+    ) -> None:
+        """One device computes for both: until the chat has its first token, the others' steps are few."""
+        async with make_engine(4, twin, bulk_share=0.1) as ask:
+            await ask(CAPITAL, model="twin", temperature=0)
+            article = await ask.work("word " * 1500, model="twin", temperature=0, max_tokens=1)
+            chat = await ask.work("fish " * 600, temperature=0, max_tokens=1)
+            other = ask.engine._residents._here["twin"].batch
+            running = asyncio.create_task(ask.run(article))
+            while not other.prompting:
+                await asyncio.sleep(0)
+            with (
+                patch.object(other, "step", wraps=other.step) as step,
+                patch.object(ask.batch, "step", wraps=ask.batch.step) as chats,
+            ):
+                await ask.run(chat, "chat")
+            running.cancel()
+        assert 1 <= step.call_count <= chats.call_count / 2
 
     async def test_an_adapter_changes_the_answer(
         self, make_engine: Callable[..., Any], twin: Entry, tmp_path: Path

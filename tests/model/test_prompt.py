@@ -1,9 +1,11 @@
 """Prompts are the model's own template, and no message can leave its turn."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from folders import clone
 
 from schemas.chat import ChatRequest
 from schemas.errors import BadRequest, ContextLengthExceeded
@@ -16,8 +18,10 @@ from schemas.messages import (
     UserMessage,
 )
 from tests.model.templates import EFFORT, HERMES, NAMED, OPENED, PLAIN, THINKING, Families
-from worker.engine.model import Model
+from worker.engine.catalog import Entry
+from worker.engine.model import Limits, Model
 from worker.engine.prompt import PromptTemplate
+from worker.jobs import Sampling
 
 TEXTS = {
     "English": "What is the capital of France? It's 1 of 13 questions.",
@@ -282,3 +286,14 @@ def test_a_bias_on_a_token_of_endless_digits_is_refused(model: Model) -> None:
 def test_a_bias_on_the_last_token_is_taken(model: Model) -> None:
     work = model.prepare(ChatRequest(messages=[UserMessage(content="Hi")], logit_bias={"49151": -5.0}))
     assert work.sampling.logit_bias == ((49151, -5.0),)
+
+
+def test_what_the_makers_left_open_is_no_recommendation(entry: Entry, tmp_path: Path) -> None:
+    """transformers writes null for it."""
+    folder = clone(entry.folder, tmp_path / "model")
+    (folder / "generation_config.json").unlink()
+    written = '{"temperature": null, "top_k": null, "top_p": 0.9, "min_p": null}'
+    (folder / "generation_config.json").write_text(written)
+    made = Model(replace(entry, folder=folder), Limits(1, 1 << 30, 64))
+    work = made.prepare(ChatRequest(messages=[UserMessage(content="Hi")]))
+    assert work.sampling == Sampling(top_p=0.9)

@@ -13,10 +13,10 @@ from worker.app import shape_of
 from worker.bench import runs
 from worker.bench.prompts import Prompts
 from worker.engine.baseline import Baseline
-from worker.engine.batch import LIVE
 from worker.engine.catalog import Catalog
 from worker.engine.engine import Engine
 from worker.engine.models import Models
+from worker.engine.pace import LIVE
 from worker.engine.shape import Shape
 from worker.settings import Settings
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Container
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from worker.engine.decode import Decoder, Held
 from worker.engine.grammar import Masks
 from worker.engine.logprobs import Logprobs
 from worker.engine.model import Model
+from worker.engine.pace import Pace
 from worker.engine.prefill import Prompt
 from worker.engine.prefix import Prefixes
 from worker.engine.row import Row, Tally
@@ -20,9 +20,6 @@ from worker.engine.shape import Shape
 from worker.engine.text import Transcript
 from worker.engine.weights import Weights
 from worker.jobs import Event, Failed, Job
-
-# Seconds after a chat in which the next one is expected: people talk in turns.
-LIVE = 10.0
 
 
 @dataclass(slots=True)
@@ -50,12 +47,19 @@ class Batch:
     """Continuous batching: jobs join and leave between two steps. Belongs to the engine's thread."""
 
     def __init__(
-        self, model: Model, weights: Weights, prefixes: Prefixes, shape: Shape, counters: Counters
+        self,
+        model: Model,
+        weights: Weights,
+        prefixes: Prefixes,
+        shape: Shape,
+        counters: Counters,
+        pace: Pace,
     ) -> None:
         self._model = model
         self._weights = weights
         self._shape = shape
         self._counters = counters
+        self._pace = pace
         self._prefixes = prefixes
         self._prompts: dict[str, _Pending] = {}
         self._aside: dict[str, _Pending | Held] = {}
@@ -67,8 +71,7 @@ class Batch:
             shape.overlap,
         )
         self._computed = 0  # tokens of prompts since the last decode step
-        self._overtaken = 0  # tokens of chat's prompts since an article's prompt had its turn
-        self._chat_at = -math.inf  # when there was chat last
+        self._owed = 0.0  # tokens, to articles' prompts for those of chat's that overtook them
         self._decoded_at: float | None = None  # since there have been rows
         self._last: Prompt | None = None
 
@@ -80,6 +83,11 @@ class Batch:
     @property
     def busy(self) -> bool:
         return bool(self._prompts or self._decoder.rows)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a chat waits for its first token."""
+        return any(pending.chat for pending in self._prompts.values())
 
     @property
     def jobs(self) -> set[str]:
@@ -139,6 +147,8 @@ class Batch:
     def step(self) -> list[tuple[str, Event]]:
         """A decode step of all rows if it is due, else a chunk of one prompt. Returns what it made, by job id."""
         started = time.monotonic()
+        if self.awaited or any(row.job.lane == "chat" for row in self._decoder.rows):
+            self._pace.heard()
         decoding = self._decode_is_due()
         events = self._decode() if decoding else self._prefill()
         self._counters.stepped("decode" if decoding else "prefill", time.monotonic() - started)
@@ -156,8 +166,8 @@ class Batch:
             return bool(rows)
         if any(row.job.lane == "chat" for row in rows):
             return self._computed > 0
-        waiting = any(pending.chat for pending in self._prompts.values())
-        return self._computed * (self._shape.bulk_share if waiting else 1) >= self._shape.prefill_stretch
+        share = self._shape.bulk_share if self.awaited else 1
+        return self._computed * share >= self._shape.prefill_stretch
 
     def _decode(self) -> list[tuple[str, Event]]:
         lanes = [row.job.lane for row in self._decoder.rows]
@@ -177,26 +187,27 @@ class Batch:
         computed = pending.prompt.compute(self._chunk(pending))
         self._computed += computed + pending.prompt.ready
         self._counters.prompt_tokens += computed + pending.prompt.ready
-        self._overtaken = self._overtaken + computed if pending.chat else 0
+        self._keep_share(pending, computed)
         return self._begin(pending) if pending.prompt.ready else []
 
     def _chunk(self, pending: _Pending) -> int:
         """Articles take short steps while chat is live: it waits for one of them when it comes in."""
-        now = time.monotonic()
-        if pending.chat or any(row.job.lane == "chat" for row in self._decoder.rows):
-            self._chat_at = now
-        live = not pending.chat and now - self._chat_at < LIVE
-        return self._shape.live_chunk if live else self._shape.prefill_chunk
+        short = not pending.chat and self._pace.live
+        return self._shape.live_chunk if short else self._shape.prefill_chunk
 
     def _next_prompt(self) -> _Pending:
-        """Chat first; an article has its turn after so much of it that its share is kept."""
+        """Chat first; an article has its turns after so much of it that its share is kept."""
         first = next(iter(self._prompts.values()))
-        chat = next((one for one in self._prompts.values() if one.chat), None)
-        bulk = next((one for one in self._prompts.values() if not one.chat), None)
-        if chat is None or bulk is None:
-            return first
+        chat = next((one for one in self._prompts.values() if one.chat), first)
+        bulk = next((one for one in self._prompts.values() if not one.chat), first)
+        return bulk if self._owed >= self._shape.live_chunk else chat
+
+    def _keep_share(self, pending: _Pending, computed: int) -> None:
+        if not (self.awaited and self.prompting):
+            self._owed = 0.0  # nobody overtakes anybody
+            return
         share = self._shape.bulk_share
-        return bulk if share and self._overtaken * share >= self._shape.prefill_chunk * (1 - share) else chat
+        self._owed += computed * share / (1 - share) if pending.chat else -computed
 
     def _begin(self, pending: _Pending) -> list[tuple[str, Event]]:
         del self._prompts[pending.tally.job.id]

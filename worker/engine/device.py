@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, cast
 
 import mlx.core as mx
@@ -10,6 +11,12 @@ import mlx.core as mx
 def start(*arrays: Any) -> None:
     """Have these computed; whoever needs their values waits for them."""
     cast(Any, mx).async_eval(*arrays)  # it has no types
+
+
+def done() -> float:
+    """Waits until all is computed that was started; the time then, in seconds of the monotonic clock."""
+    mx.synchronize()
+    return time.monotonic()
 
 
 def overlaps() -> bool:

@@ -8,17 +8,19 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
 import mlx.core as mx
 
 from schemas.errors import EngineFailed, LlmError, Unavailable
 from schemas.runtime import log as logs
+from worker.engine import device
 from worker.engine.batch import Batch
 from worker.engine.catalog import Catalog
 from worker.engine.counters import Counters
 from worker.engine.models import Models
+from worker.engine.pace import Pace
 from worker.engine.residents import Residents
 from worker.engine.run import Run
 from worker.engine.shape import Shape
@@ -32,6 +34,7 @@ Command = Callable[[], None]
 
 _LONGEST_RETRY = 60
 _WEIGH_EVERY = 1.0
+_LAST_STEP = 3.0
 
 
 class Engine:
@@ -45,7 +48,9 @@ class Engine:
         self.counters = Counters()
         self._shape = shape
         self._models = Models(catalog, shape)
-        self._residents = Residents(self._models, shape, self.counters)
+        self._watchdog = Watchdog(shape.step_limit)
+        pace = Pace(shape.bulk_share, self._done)
+        self._residents = Residents(self._models, shape, self.counters, pace)
         self._scheduler = Scheduler(
             shape.rows - shape.chat_rows,
             shape.chat_rows,
@@ -57,9 +62,9 @@ class Engine:
         self._runs: dict[str, Run] = {}
         self._submitted: dict[str, tuple[Job, float]] = {}  # with the moment
         self._weighed = 0.0
-        self._watchdog = Watchdog(shape.step_limit)
         # One helper thread tokenises: the loop stays free, and a tokenizer is used by one thread at a time.
         self._helper = ThreadPoolExecutor(1, "prepare")
+        self._queued = asyncio.Semaphore(1)
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._stopped = False
 
@@ -77,12 +82,14 @@ class Engine:
         """The tokens with which the prompts of both requests, for the same model, begin."""
         return await self._loop.run_in_executor(self._helper, self._models.head, first, second)
 
-    async def prepare(self, request: Request, head: Sequence[int] = ()) -> Prepared:
+    async def prepare(self, request: Request, head: Sequence[int] = (), *, queued: bool = False) -> Prepared:
         """Tokenise and check away from both the loop and the engine.
 
         Raises BadRequest, NotFound for a model that nobody configured, Unavailable for one that does not load.
         """
-        return await self._loop.run_in_executor(self._helper, self._models.prepare, request, head)
+        # Of queued work one at a time: a chat waits for that, not for all that came before.
+        async with self._queued if queued else nullcontext():
+            return await self._loop.run_in_executor(self._helper, self._models.prepare, request, head)
 
     async def text(self, work: Prepared) -> str:
         """The prompt as its model reads it, control tokens included."""
@@ -124,10 +131,13 @@ class Engine:
         return mx.get_active_memory() + mx.get_cache_memory()
 
     async def stop(self) -> None:
-        """End the thread after its current step; runs that are left fail."""
+        """End the thread after its current step, which is not waited for if it takes long; runs that are left fail."""
         self._stopped = True  # a job that came behind the end would never be looked at
         self._commands.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, _LAST_STEP)
+        if self._thread.is_alive():  # it loads a model, and will tell nobody any more
+            for run in self._runs.values():
+                run.fail(_stopping())
         await asyncio.to_thread(self._watchdog.stop)
         self._helper.shutdown(wait=False)
 
@@ -152,8 +162,12 @@ class Engine:
             log.critical("engine_broken", exc_info=error, hint="ending, to be started again")
             self._watchdog.give_up()
             return
-        self._fail(list(self._submitted), Unavailable("The worker is shutting down; try again."))
+        self._fail(list(self._submitted), _stopping())
         self._residents.close()
+
+    def _done(self) -> float:
+        with self._watchdog.over():
+            return device.done()
 
     def _take_commands(self) -> bool:
         """Carry out what came in since the last step; sleep while there is nothing to compute."""
@@ -243,3 +257,7 @@ class Engine:
             if isinstance(event, Done | Failed):
                 del self._runs[job_id]
             run.events.put_nowait(event)
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The worker is shutting down; try again.")

@@ -26,6 +26,9 @@ from worker.jobs import AnswerForm, Prepared, Request, Sampling
 transformers.logging.set_verbosity_error()
 
 
+_RECOMMENDED = ("temperature", "top_p", "top_k", "min_p")
+
+
 class Limits:
     """What any request may take: rows of the batch, bytes of KV state, tokens of an answer without a limit."""
 
@@ -165,4 +168,5 @@ def _recommended(folder: Path) -> dict[str, Any]:
     """The sampling that the model's makers ship in generation_config.json, for fields a request leaves open."""
     path = folder / "generation_config.json"
     known = json.loads(path.read_text()) if path.exists() else {}
-    return {name: known[name] for name in ("temperature", "top_p", "top_k", "min_p") if name in known}
+    # Where somebody set none, transformers writes null.
+    return {name: known[name] for name in _RECOMMENDED if known.get(name) is not None}

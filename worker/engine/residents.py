@@ -16,6 +16,7 @@ from worker.engine.cost import KvCost, shape_of
 from worker.engine.counters import Counters
 from worker.engine.model import Model
 from worker.engine.models import Models, broken
+from worker.engine.pace import Pace
 from worker.engine.prefix import Prefixes
 from worker.engine.residency import Residency
 from worker.engine.shape import Shape
@@ -37,12 +38,13 @@ class _Resident:
 class Residents:
     """Belongs to the engine's thread; only `names` may be read from elsewhere."""
 
-    def __init__(self, models: Models, shape: Shape, counters: Counters) -> None:
+    def __init__(self, models: Models, shape: Shape, counters: Counters, pace: Pace) -> None:
         self._models = models
         self._shape = shape
         self._counters = counters
         self._residency = Residency(shape.memory_limit, shape.idle_unload)
         self._prefixes = Prefixes(shape.prefix_bytes)
+        self._pace = pace
         self._here: dict[str, _Resident] = {}
         self.names: frozenset[str] = frozenset()
 
@@ -75,9 +77,10 @@ class Residents:
         return self._shape.idle_unload / 4 if self._shape.idle_unload and self._here else None
 
     def at_work(self) -> Iterator[tuple[str, Batch]]:
-        for name, resident in list(self._here.items()):
-            if resident.batch.busy:
-                yield name, resident.batch
+        """Those whose step is next."""
+        busy = [(name, one.batch) for name, one in self._here.items() if one.batch.busy]
+        awaited = [one for one in busy if one[1].awaited]
+        return self._pace.turns(awaited, [one for one in busy if not one[1].awaited])
 
     def weigh(self) -> None:
         """Note what KV state there is."""
@@ -176,7 +179,7 @@ class Residents:
         return budget
 
     def _batch(self, model: Model, loaded: weights.Weights) -> Batch:
-        return Batch(model, loaded, self._prefixes, self._shape, self._counters)
+        return Batch(model, loaded, self._prefixes, self._shape, self._counters, self._pace)
 
     def _room(self, name: str, busy: set[str]) -> list[str] | None:
         size = self._models.catalog.find(name).bytes

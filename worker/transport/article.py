@@ -65,7 +65,8 @@ class Analyst(Handler):
         loaded = await self._recipes.get(address.recipe)
         recipe = loaded.recipe
         await self._board.check(recipe.model)
-        work = await self._engine.prepare(recipe.request(article), await self._recipes.head(loaded))
+        head = await self._recipes.head(loaded)
+        work = await self._engine.prepare(recipe.request(article), head, queued=True)
         answer = await self._answers.get(_job(msg, work, address.lane), recipe.result, fresh=replace)
         analysis = self._compose(msg, name, address.recipe, recipe, article, work.model, answer)
         await self._ledger.analysis(msg, address.token, analysis, replace=replace)

@@ -70,7 +70,7 @@ class LineHandler(Handler):
 
     async def _prepare(self, request: Request) -> Prepared:
         """Lines that come one after another are mostly of one batch, and begin alike."""
-        work = await self._engine.prepare(request)
+        work = await self._engine.prepare(request, queued=True)
         return replace(work, head=self._recent.head(work.model, work.prompt))
 
     async def _run(self, jobs: list[Job], style: Style) -> Done:

@@ -38,7 +38,7 @@ class QuickEngine:
         self.catalog = Catalog([Entry(MODEL, ("starter",), Path(MODEL), context=2048)])
         self.counters = Counters()
 
-    async def prepare(self, request: Request) -> Prepared:
+    async def prepare(self, request: Request, *, queued: bool = False) -> Prepared:
         model = self.catalog.find(request.model).name if request.model else MODEL
         return Prepared(model, [1], 2, Sampling(), choices=request.n or 1, alternatives=request.alternatives)
 

@@ -107,6 +107,14 @@ class TestDisplace:
             full.discard(name)
         assert names(full.admit()) == "b c"
 
+    def test_the_urgent_ones_stay(self) -> None:
+        scheduler = Scheduler(slots=2, chat_slots=1)
+        for name, lane in (("a", "norm"), ("urgent", "high"), ("x", "chat")):
+            scheduler.add(job(name, lane))
+            list(scheduler.admit())
+        scheduler.add(job("y", "chat"))
+        assert names(iter(scheduler.displace())) == "a"
+
     def test_the_share_of_articles_is_left_to_them(self, full: Scheduler) -> None:
         full.add(job("z", "chat", choices=3))
         assert full.displace() == []

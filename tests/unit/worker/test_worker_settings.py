@@ -12,6 +12,7 @@ import pytest
 
 from schemas.errors import BadSettings
 from worker import settings as module
+from worker.app import shape_of
 from worker.settings import Settings
 
 
@@ -147,3 +148,9 @@ def test_a_quarter_of_the_machine_is_left_to_it(monkeypatch: pytest.MonkeyPatch)
     assert module.machine_memory() > 2**28
     monkeypatch.setattr(module, "machine_memory", lambda: 16 * 2**30)
     assert Settings.load().memory == 12 * 2**30
+
+
+def test_a_step_beside_chat_is_never_longer_than_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NATS_MLX_WORKER_PREFILL_CHUNK", "16")
+    monkeypatch.setenv("NATS_MLX_WORKER_LIVE_CHUNK", "128")
+    assert shape_of(Settings.load()).live_chunk == 16
