@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from unittest.mock import patch
 import pytest
 
 from schemas.messages import AssistantMessage, UserMessage
+from worker.engine import pace
 from worker.engine.cost import measure
 from worker.engine.decode import Held
 from worker.engine.prefill import Prompt
@@ -133,7 +135,8 @@ class TestFirstToken:
             return real(prompt, chunk)
 
         async with make_engine(4) as ask:
-            with patch.object(Prompt, "compute", compute):
+            # The next one comes in time, however slow the machine.
+            with patch.object(Prompt, "compute", compute), patch.object(pace, "LIVE", math.inf):
                 article = await ask.work("word " * 100, temperature=0, max_tokens=1)
                 await ask.run(article)
                 assert set(chunks) == {64}
