@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from contextlib import AbstractContextManager
@@ -11,7 +12,7 @@ from typing import NamedTuple, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from schemas.errors import BadSettings
+from schemas.errors import BadSettings, Unavailable
 from schemas.runtime.logfile import LogFile
 
 _SHARED: list[Processor] = [
@@ -33,7 +34,8 @@ class File(NamedTuple):
 
 def setup(level: str, form: str, file: File | None = None) -> None:
     """Send all logs of this process to stderr; `form` is auto, console or json. With a `file` they go there as
-    JSON, and to stderr only where a person sees it. Raises BadSettings when it cannot be opened.
+    JSON, and to stderr only where a person sees it. Raises BadSettings when it cannot be opened, Unavailable when
+    its disk is full: then another start may do.
     """
     seen = sys.stderr.isatty()
     handlers: list[logging.Handler] = []
@@ -53,6 +55,8 @@ def _opened(file: File, *, captured: bool) -> LogFile:
     try:
         return LogFile(*file, captured=captured)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable(f"There is no room for the log file {file.path}: make some.") from None
         raise BadSettings(
             f"The log file {file.path} cannot be opened ({error.strerror}): choose another with NATS_MLX_LOG_FILE."
         ) from None

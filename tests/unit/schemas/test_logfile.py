@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bridge.app import main as bridge_main
+from schemas.runtime import log
 from schemas.runtime.logfile import DAY, LogFile
 from schemas.runtime.loop import BAD_SETTINGS
 from worker.__main__ import main as worker_main
@@ -119,3 +121,22 @@ def test_one_that_cannot_be_is_a_bad_setting_in_one_line(
     assert main() == BAD_SETTINGS
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: The log file {tmp_path / 'file' / 'worker.log'} cannot be opened (")
+
+
+@pytest.mark.parametrize("main", [bridge_main, worker_main])
+def test_a_full_disk_is_no_bad_setting(
+    main: Callable[[], int],
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Who is started again may find room."""
+
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("NATS_MLX_LOG_FILE", str(path))
+    monkeypatch.setattr(log, "LogFile", no_room)
+    monkeypatch.setattr(sys, "argv", ["worker"])
+    assert main() == 1
+    assert capsys.readouterr().err == f"error: There is no room for the log file {path}: make some.\n"

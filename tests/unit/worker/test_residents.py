@@ -11,6 +11,7 @@ from worker.engine.catalog import Catalog
 from worker.engine.counters import Counters
 from worker.engine.engine import Engine
 from worker.engine.models import Models
+from worker.engine.pace import Pace
 from worker.engine.residents import Residents
 from worker.engine.shape import Shape
 from worker.settings import Settings
@@ -34,7 +35,7 @@ def test_on_a_gpu_what_was_freed_has_a_bound(
     monkeypatch.setattr(mx.metal, "is_available", lambda: metal)
     usual = mx.set_cache_limit(7)
     try:
-        Residents(Models(NONE, shape), shape, Counters()).open()
+        Residents(Models(NONE, shape), shape, Counters(), Pace(0, float)).open()
         assert mx.set_cache_limit(usual) == most
     finally:
         mx.set_cache_limit(usual)
