@@ -67,7 +67,7 @@ def _rank(level: object) -> int:
 
 
 def lines(folder: Path, *, follow: bool = False) -> Generator[Line]:
-    """All that is there, and with `follow` whatever comes, without an end. Each line once: a file is opened once and
+    """All that is there, and with `follow` whatever comes, without an end. No line twice: a file is opened once and
     read on from where it was, under its next name too.
     """
     logs = {process: _Log(folder, process, grows=follow) for process in _processes(folder)}
@@ -115,7 +115,8 @@ class _Log:
         self._grows = grows
         self._newest = self._opened()
         # Oldest first: their names end with the moment when they were put aside.
-        self._aside = sorted(folder.glob(f"{process}.log.*"), reverse=True)
+        old = (file for file in folder.glob(f"{process}.log.*") if not self._is_newest(file))
+        self._aside = sorted(old, reverse=True)
         self._rest = b""
         self._at = ""
 
@@ -143,11 +144,14 @@ class _Log:
             return None  # it may be on its way
 
     def _moved(self) -> bool:
+        return self._file.exists() and not self._is_newest(self._file)
+
+    def _is_newest(self, file: Path) -> bool:
+        """Whether it is the open one, which may be put aside any moment."""
         try:
-            there = self._file.stat()
+            return self._newest is not None and file.stat().st_ino == os.fstat(self._newest.fileno()).st_ino
         except FileNotFoundError:
             return False
-        return self._newest is None or there.st_ino != os.fstat(self._newest.fileno()).st_ino
 
     def _lines(self, file: BinaryIO | None, *, grows: bool = False) -> Iterator[Line]:
         for part in file or ():

@@ -93,7 +93,7 @@ class Settings(ProcessSettings):
         0.1,
         ge=0,
         le=0.9,
-        description="of rows and prompt tokens that articles have, however much chat there is; 0: chat may starve them",
+        description="of rows, prompts and time that articles have, however much chat there is; 0: chat may starve them",
     )
     prefill_chunk: Annotated[int, Default("64, on macOS 256")] = Field(
         default_factory=default_chunk,

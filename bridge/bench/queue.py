@@ -37,9 +37,11 @@ class Wanted(NamedTuple):
 
 
 async def measure(wanted: Wanted, site: Site, say: Say) -> Report:
-    """Raises BadRequest for a baseline that nobody knows."""
+    """Raises BadRequest for a baseline that nobody knows, or that this site cannot have."""
     if unknown := set(wanted.baselines) - set(ways.BASELINES):
         raise BadRequest(f"There is no baseline {', '.join(sorted(unknown))}: {', '.join(ways.BASELINES)}.")
+    if "unshared" in wanted.baselines:
+        site.having()
     rounds = _Rounds(wanted, site, say)
     for turn in range(wanted.repeats):
         await rounds.round(turn)

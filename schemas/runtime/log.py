@@ -15,6 +15,12 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from schemas.errors import BadSettings, Unavailable
 from schemas.runtime.logfile import LogFile
 
+# What is wrong with a path, and not with the moment.
+_FOR_GOOD = {
+    getattr(errno, name)
+    for name in ("EACCES", "EPERM", "ENOENT", "ENOTDIR", "EISDIR", "EROFS", "ENAMETOOLONG", "ELOOP", "EEXIST")
+}
+
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -34,8 +40,7 @@ class File(NamedTuple):
 
 def setup(level: str, form: str, file: File | None = None) -> None:
     """Send all logs of this process to stderr; `form` is auto, console or json. With a `file` they go there as
-    JSON, and to stderr only where a person sees it. Raises BadSettings when it cannot be opened, Unavailable when
-    its disk is full: then another start may do.
+    JSON, and to stderr only where a person sees it. Raises BadSettings for one that can never be, else Unavailable.
     """
     seen = sys.stderr.isatty()
     handlers: list[logging.Handler] = []
@@ -55,11 +60,10 @@ def _opened(file: File, *, captured: bool) -> LogFile:
     try:
         return LogFile(*file, captured=captured)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Unavailable(f"There is no room for the log file {file.path}: make some.") from None
-        raise BadSettings(
-            f"The log file {file.path} cannot be opened ({error.strerror}): choose another with NATS_MLX_LOG_FILE."
-        ) from None
+        sentence = f"The log file {file.path} cannot be opened ({error.strerror})"
+        if error.errno in _FOR_GOOD:
+            raise BadSettings(f"{sentence}: choose another with NATS_MLX_LOG_FILE.") from None
+        raise Unavailable(f"{sentence}; a later start may find it otherwise.") from None
 
 
 def _formatted(handler: logging.Handler, form: str) -> logging.Handler:

@@ -16,7 +16,7 @@ async def test_a_workers_clock_may_jump_while_it_works(house: House) -> None:
     publisher = Publisher(await house.connect("publisher"))
     operator = await house.connect("operator")
     for number, offset in enumerate((DAY, -DAY, 30 * DAY, 0)):
-        await publisher.send(f"slow{number}", f"SLOW 1.{number}")
+        await publisher.send(f"slow{number}", f"SLOW 2.{number}")
         await held(operator, 1)
         draft = clock.with_suffix(".new")
         draft.write_text(str(offset))

@@ -58,7 +58,7 @@ async def test_a_worker_that_wakes_up_publishes_nothing_twice(house: House) -> N
     publisher = Publisher(await house.connect("publisher"))
     ids = [f"a{number}" for number in range(6)]
     operator = await house.connect("operator")
-    await asyncio.gather(*(publisher.send(id, f"SLOW 2.{number}") for number, id in enumerate(ids)))
+    await asyncio.gather(*(publisher.send(id, f"SLOW 3.{number}") for number, id in enumerate(ids)))
     await held(operator, len(ids))
     first.signal(signal.SIGSTOP)
     second = await house.worker(NATS_MLX_WORKER_SHUTDOWN_GRACE="20")

@@ -73,7 +73,7 @@ class TestAside:
     ) -> None:
         """Alone the chat has room, but not beside what the article holds when it waits."""
         async with make_engine(2, bulk_share=0) as ask:
-            article = await ask.work("word " * 400, **(LONG | {"max_tokens": 20}))
+            article = await ask.work("word " * 400, **(LONG | {"max_tokens": 60}))
             chat = await ask.work(CAPITAL, temperature=0, max_tokens=500)
         cost = measure(net)
         budget = cost(1, chat.width) + cost.alone(len(article.prompt) // 2)
@@ -81,10 +81,11 @@ class TestAside:
             running = asyncio.create_task(ask.run(article, "norm"))
             while not ask.batch._decoder.rows:
                 await asyncio.sleep(0)
+            assert not running.done()
             with patch.object(ask.batch, "set_aside") as set_aside:
                 assert (await ask.run(chat, "chat")).text == "The capital of France is Paris."
             set_aside.assert_not_called()
-            assert (await running).done.usage.completion_tokens == 20
+            assert (await running).done.usage.completion_tokens == 60
 
     async def test_one_that_was_set_aside_can_be_cancelled(self, make_engine: Callable[..., Any]) -> None:
         async with make_engine(1, bulk_share=0) as ask:

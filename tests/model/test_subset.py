@@ -83,6 +83,10 @@ def test_a_short_one_may_be_written_so_too(model: Model, way: str) -> None:
     assert prepared(model, spelled(way, 20)).grammar
 
 
+def test_a_number_beyond_all_lists_is_no_index(model: Model) -> None:
+    assert "$ref" in refusal(model, {"anyOf": [{"$ref": "#/anyOf/" + "9" * 5000}]}).message
+
+
 def test_what_only_looks_like_a_reference_is_none(model: Model) -> None:
     schema = {
         "type": "object",

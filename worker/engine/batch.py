@@ -71,7 +71,7 @@ class Batch:
             shape.overlap,
         )
         self._computed = 0  # tokens of prompts since the last decode step
-        self._owed = 0.0  # tokens, to articles' prompts for those of chat's that overtook them
+        self._overtaken = 0.0  # tokens that articles' prompts may have for those of chat's that went before
         self._decoded_at: float | None = None  # since there have been rows
         self._last: Prompt | None = None
 
@@ -88,6 +88,10 @@ class Batch:
     def awaited(self) -> bool:
         """Whether a chat waits for its first token."""
         return any(pending.chat for pending in self._prompts.values())
+
+    @property
+    def has_chat(self) -> bool:
+        return self.awaited or any(row.job.lane == "chat" for row in self._decoder.rows)
 
     @property
     def jobs(self) -> set[str]:
@@ -147,7 +151,7 @@ class Batch:
     def step(self) -> list[tuple[str, Event]]:
         """A decode step of all rows if it is due, else a chunk of one prompt. Returns what it made, by job id."""
         started = time.monotonic()
-        if self.awaited or any(row.job.lane == "chat" for row in self._decoder.rows):
+        if self.has_chat:
             self._pace.heard()
         decoding = self._decode_is_due()
         events = self._decode() if decoding else self._prefill()
@@ -200,14 +204,14 @@ class Batch:
         first = next(iter(self._prompts.values()))
         chat = next((one for one in self._prompts.values() if one.chat), first)
         bulk = next((one for one in self._prompts.values() if not one.chat), first)
-        return bulk if self._owed >= self._shape.live_chunk else chat
+        return bulk if self._overtaken >= self._shape.live_chunk else chat
 
     def _keep_share(self, pending: _Pending, computed: int) -> None:
         if not (self.awaited and self.prompting):
-            self._owed = 0.0  # nobody overtakes anybody
+            self._overtaken = 0.0  # nobody overtakes anybody
             return
         share = self._shape.bulk_share
-        self._owed += computed * share / (1 - share) if pending.chat else -computed
+        self._overtaken += computed * share / (1 - share) if pending.chat else -computed
 
     def _begin(self, pending: _Pending) -> list[tuple[str, Event]]:
         del self._prompts[pending.tally.job.id]

@@ -22,7 +22,7 @@ class Pace:
         self._share = share
         self._clock = clock
         self._chat_at = -math.inf
-        self._owed = 0.0  # seconds, to those of whom nobody waits for a first token
+        self._owed = 0.0  # seconds, to models that have articles alone
 
     def heard(self) -> None:
         """There is chat now."""
@@ -33,17 +33,16 @@ class Pace:
         """Whether there is chat, or may be any moment."""
         return time.monotonic() - self._chat_at < LIVE
 
-    def turns(self, awaited: Sequence[T], others: Sequence[T]) -> Iterator[T]:
-        """Who makes a step now: all that are awaited, the others only when they have not had their share.
-
-        A step lasts until the next one is asked for.
+    def turns(self, chats: Sequence[T], others: Sequence[T]) -> Iterator[T]:
+        """Who makes a step while somebody waits for a first token: all that have chat, the others only when they have
+        not had their share. A step lasts until the next one is asked for.
         """
-        if not awaited or not others:
+        if not others:
             self._owed = 0.0
-            yield from (*awaited, *others)
+            yield from chats
             return
         started = self._clock()
-        yield from awaited
+        yield from chats
         now = self._clock()
         self._owed += (now - started) * self._share / (1 - self._share)
         if self._owed > 0:

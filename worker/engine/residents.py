@@ -79,8 +79,10 @@ class Residents:
     def at_work(self) -> Iterator[tuple[str, Batch]]:
         """Those whose step is next."""
         busy = [(name, one.batch) for name, one in self._here.items() if one.batch.busy]
-        awaited = [one for one in busy if one[1].awaited]
-        return self._pace.turns(awaited, [one for one in busy if not one[1].awaited])
+        if not any(batch.awaited for _, batch in busy):
+            return iter(busy)
+        chats = [one for one in busy if one[1].has_chat]
+        return self._pace.turns(chats, [one for one in busy if not one[1].has_chat])
 
     def weigh(self) -> None:
         """Note what KV state there is."""

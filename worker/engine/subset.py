@@ -128,7 +128,7 @@ def _target(root: Any, ref: str, param: str) -> Any:
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and name in value:
             value = value[name]
-        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+        elif isinstance(value, list) and name.isdecimal() and len(name) < 6 and int(name) < len(value):
             value = value[int(name)]
         else:
             known = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ class Chats(mixed._Chats):
         async def wait(some: Any, timeout: float) -> None:
             self.pauses.append(timeout)
 
-        monkeypatch.setattr(mixed.asyncio, "wait", wait)
+        monkeypatch.setattr(mixed, "asyncio", SimpleNamespace(wait=wait))
 
     async def first(self) -> float:
         self.asked += 1

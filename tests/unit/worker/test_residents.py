@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -45,3 +47,19 @@ def test_what_is_held_is_in_use_or_freed(shape: Shape, monkeypatch: pytest.Monke
     monkeypatch.setattr(mx, "get_active_memory", lambda: 5)
     monkeypatch.setattr(mx, "get_cache_memory", lambda: 7)
     assert Engine(NONE, shape).memory_bytes() == 12
+
+
+@pytest.mark.parametrize(
+    ("first_token_awaited", "stepping"), [(True, ["asked", "talking"]), (False, ["talking", "reading"])]
+)
+def test_an_awaited_first_token_holds_back_articles_and_nobody_who_talks(
+    first_token_awaited: bool, stepping: list[str], shape: Shape
+) -> None:
+    residents = Residents(Models(NONE, shape), shape, Counters(), Pace(0, float))
+    for name in ("asked", "talking", "reading"):
+        asked = name == "asked"
+        batch = SimpleNamespace(
+            busy=first_token_awaited or not asked, awaited=asked, has_chat=name != "reading"
+        )
+        residents._here[name] = cast(Any, SimpleNamespace(batch=batch))
+    assert [name for name, _ in residents.at_work()] == stepping
