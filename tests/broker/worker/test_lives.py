@@ -56,7 +56,7 @@ class Pretender:
     async def head(self, _: Loaded) -> list[int]:
         return []
 
-    async def prepare(self, *_: Any) -> Prepared:
+    async def prepare(self, *_: Any, **__: Any) -> Prepared:
         return Prepared("m", [1], 8, Sampling())
 
 
