@@ -17,9 +17,9 @@ from schemas.runtime.logfile import LogFile
 
 # What is wrong with a path, and not with the moment.
 _FOR_GOOD = {
-    getattr(errno, name)
-    for name in ("EACCES", "EPERM", "ENOENT", "ENOTDIR", "EISDIR", "EROFS", "ENAMETOOLONG", "ELOOP", "EEXIST")
-}
+    errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS,
+    errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,

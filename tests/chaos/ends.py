@@ -16,6 +16,7 @@ from bridge.client import stored
 from schemas import streams
 from schemas.articles import DeadLetter
 from schemas.errors import LlmError
+from tests.until import until
 
 
 @dataclass
@@ -75,12 +76,13 @@ async def settled(nc: Client, within: float) -> None:
 
 async def held(nc: Client, count: int, within: float = 20) -> None:
     """Wait until workers have so many articles in work."""
-    found = -1
-    async with asyncio.timeout(within):
-        while found != count:
-            info = await stored.api(nc, f"CONSUMER.INFO.{streams.ARTICLES.name}.articles-norm")
-            found = info["num_ack_pending"]
-            await asyncio.sleep(0.02)
+
+    async def pending() -> int:
+        info = await stored.api(nc, f"CONSUMER.INFO.{streams.ARTICLES.name}.articles-norm")
+        found: int = info["num_ack_pending"]
+        return found
+
+    await until(pending, count, within)
 
 
 async def _messages(nc: Client, stream: str) -> int:

@@ -17,6 +17,7 @@ from schemas.runtime.loop import CANNOT_RUN
 from tests.chaos.ends import ends, held, settled
 from tests.chaos.house import House
 from tests.chaos.load import Publisher
+from tests.until import holds
 
 GRACE = 2.0  # what the house gives its workers
 SLACK = 8.0  # without a server it took 17 and 35 seconds once
@@ -116,14 +117,11 @@ async def test_a_rolling_restart_leaves_no_chat_without_an_answer(house: House) 
             asked.append(asyncio.create_task(nc.request(subjects.CHAT, body, timeout=20)))
             await asyncio.sleep(0.002)
 
-    async def answered(number: int) -> None:
-        while len(asked) <= number:
-            await asyncio.sleep(0.002)
-        await asked[number]
-
     asking = asyncio.create_task(ask())
     for worker in workers * 2:
-        await answered(len(asked) + 50)
+        later = len(asked) + 50
+        await holds(lambda later=later: len(asked) > later)
+        await asked[later]
         assert await worker.stop() == 0
         times = worker.count("worker_ready")
         worker.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 
@@ -126,12 +125,12 @@ async def _use_up(operator: Client, times: int) -> None:
 
 async def _delivered(operator: Client, times: int) -> None:
     """Wait until it was; one that was given back counts as in work until then."""
-    async with asyncio.timeout(20):
-        while True:
-            info = await operator.jetstream().consumer_info(streams.ARTICLES.name, "articles-norm")
-            if info.delivered and info.delivered.consumer_seq == times:
-                return
-            await asyncio.sleep(0.02)
+
+    async def delivered() -> int:
+        info = await operator.jetstream().consumer_info(streams.ARTICLES.name, "articles-norm")
+        return info.delivered.consumer_seq if info.delivered else 0
+
+    await until(delivered, times, within=20)
 
 
 async def _pull(operator: Client) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from tests.chaos.conftest import option
 from tests.chaos.ends import ends, settled
 from tests.chaos.house import House, opened
 from tests.chaos.load import Publisher, article
+from tests.until import holds
 
 KILLS = 20
 WAIT = 0.5
@@ -50,9 +50,8 @@ async def test_no_acknowledged_article_is_lost_when_the_server_is_killed(house: 
         for lane in range(16):
             tasks.create_task(publish(lane))
         for kill in range(1, KILLS + 1):
-            before = len(acknowledged)
-            while len(acknowledged) < before + 50:
-                await asyncio.sleep(0.01)
+            enough = len(acknowledged) + 50
+            await holds(lambda enough=enough: len(acknowledged) >= enough)
             house.server.kill()
             await house.server.said("Server is ready", kill + 1)
         over.set()
@@ -76,7 +75,7 @@ async def test_a_full_store_is_said_and_waited_for_and_no_delivery_is_wasted(tmp
         async with asyncio.TaskGroup() as tasks:
             for number in range(12):
                 tasks.create_task(publisher.send(f"a{number}", "x" * 100_000))
-            await _until(lambda: any("the queue is full" in line for line in publisher.said))
+            await holds(lambda: any("the queue is full" in line for line in publisher.said))
             assert len(publisher.accepted) < 12
             worker.signal(signal.SIGCONT)
             await worker.said("not_stored")
@@ -121,17 +120,10 @@ async def test_a_full_disk_is_said_and_over_when_the_server_starts_again_with_ro
         async with asyncio.TaskGroup() as tasks:
             for number in range(8):
                 tasks.create_task(publisher.send(f"a{number}", "x" * 100_000))
-            await _until(lambda: bool(publisher.said), within=40)
+            await holds(lambda: bool(publisher.said), within=40)
             assert "disk" in publisher.said[0]
             ballast.unlink()
             house.server.kill()
         operator = await house.connect("operator")
         await settled(operator, within=60)
         assert (await ends(operator)).faults(publisher.accepted) == []
-
-
-async def _until(holds: Callable[[], bool], within: float = 30) -> None:
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)

@@ -15,6 +15,7 @@ from openai.types import Completion
 
 from tests.e2e import sdk as chats
 from tests.e2e.conftest import House
+from tests.until import until
 
 PARIS = "The capital of France is"
 TOKENS = [504, 3575, 282, 4649, 314]
@@ -228,11 +229,11 @@ async def idle(house: House) -> None:
     """No row is taken any more."""
     operator = await house.connect("operator")
     bucket = await operator.jetstream().key_value("llm_workers")
-    async with asyncio.timeout(30):
-        while True:
-            [key] = await bucket.keys()
-            entry = await bucket.get(key)
-            if json.loads(entry.value or b"{}")["running"] == 0:
-                break
-            await asyncio.sleep(0.2)
+
+    async def running() -> int:
+        [key] = await bucket.keys()
+        found: int = json.loads((await bucket.get(key)).value or b"{}")["running"]
+        return found
+
+    await until(running, 0)
     await operator.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from nats.js import JetStreamContext
 
 from tests import disks
 from tests.e2e.conftest import opened
+from tests.until import seen
 
 
 async def test_the_server_starts_anew_when_its_disk_has_room_again(tmp_path: Path) -> None:
@@ -23,9 +23,7 @@ async def test_the_server_starts_anew_when_its_disk_has_room_again(tmp_path: Pat
         ballast.unlink()
         with pytest.raises(Error):
             await js.publish("dead.ARTICLES.coin.a", b"x")
-        async with asyncio.timeout(60):
-            while not await stored(js):
-                await asyncio.sleep(0.1)
+        await seen(lambda: stored(js), within=60)
         await operator.close()
 
 

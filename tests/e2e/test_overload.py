@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from tests.e2e.conftest import House, opened
+from tests.until import seen
 
 QUESTION: Any = [{"role": "user", "content": "What is the capital of France?"}]
 
@@ -57,11 +58,8 @@ async def test_who_comes_too_late_is_told_when_to_try_again(small: House) -> Non
         assert all(isinstance(seconds, int) and 1 <= seconds <= 60 for seconds in refused)
         for stream in taken:
             await stream.close()
-        async with asyncio.timeout(60):
-            while isinstance(
-                answer := await ask(8), int
-            ):  # a moment after they have hung up there is room again
-                await asyncio.sleep(0.1)
+        # A moment after they have hung up there is room again.
+        answer = await seen(lambda: ask(8), lambda found: isinstance(found, str), within=60)
         assert answer == "The capital of France is Paris."
 
 

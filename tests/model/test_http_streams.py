@@ -18,6 +18,7 @@ from bridge.settings import Settings
 from tests.broker.cli.conftest import Server, server
 from tests.model.conftest import Asker
 from tests.model.test_shared_chats import opened
+from tests.until import holds
 
 __all__ = ["server"]
 
@@ -48,17 +49,13 @@ async def test_its_rows_are_free_at_once(
     http: aiohttp.ClientSession, ask: Asker, path: str, body: dict[str, Any], stream: bool
 ) -> None:
     asked = asyncio.create_task(http.post(path, json=ENDLESS | body | {"stream": stream}))
-    async with asyncio.timeout(60):
-        while len(ask.batch._decoder.rows) < 2:
-            await asyncio.sleep(0.001)
+    await holds(lambda: len(ask.batch._decoder.rows) == 2, within=60)
     if stream:
         (await asked).close()
     else:
         asked.cancel()
     before = ask.engine.counters.steps
-    async with asyncio.timeout(60):
-        while ask.engine.running:
-            await asyncio.sleep(0.001)
+    await holds(lambda: not ask.engine.running, within=60)
     assert ask.engine.counters.steps - before <= _STEPS
     await ask.idle()
 

@@ -14,6 +14,7 @@ from schemas import subjects
 from tests.broker.cli.conftest import Server, server
 from tests.model.conftest import Asker
 from tests.model.desk import Desk, opened
+from tests.until import holds
 
 __all__ = ["server"]
 
@@ -140,8 +141,7 @@ async def test_an_answer_that_is_kept_is_answered_again_by_another_worker(server
     async with opened(server, ask, keep=True) as before, before.inferences(1):
         computed = await before.call(PARIS)
         await computed.end()
-        while before.runs._shared._under_way:  # it is kept behind its end
-            await asyncio.sleep(0.01)
+        await holds(lambda: not before.runs._shared._under_way)  # it is kept behind its end
     async with opened(server, ask, keep=True) as after, after.inferences(0):
         calls = [await after.call(PARIS | {"stream": stream}) for stream in (False, True)]
         for call in calls:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import json
@@ -19,6 +18,7 @@ from schemas import streams
 from schemas.batches import KeptBatch
 from schemas.codec import decode, encode
 from schemas.completion import ChatCompletion, Choice, ReplyMessage, Usage
+from tests.until import seen
 from worker.engine.engine import Engine
 from worker.transport.batch_line import LineHandler
 from worker.transport.outcomes import Outcomes
@@ -105,10 +105,9 @@ class Api:
         return cast(dict[str, Any], found)
 
     async def until(self, batch_id: str, *states: str) -> dict[str, Any]:
-        async with asyncio.timeout(60):
-            while (found := await self.batch(batch_id))["status"] not in (states or OVER):
-                await asyncio.sleep(0.1)
-        return found
+        return await seen(
+            lambda: self.batch(batch_id), lambda found: found["status"] in (states or OVER), within=60
+        )
 
 
 @contextlib.asynccontextmanager

@@ -23,6 +23,7 @@ from schemas.batches import Batch, Content, KeptBatch, LineResponse
 from schemas.codec import decode
 from schemas.completion import ChatCompletion
 from schemas.errors import Unavailable
+from tests.until import holds, seen
 from worker.transport import topology
 from worker.transport.ledger import Ledger
 from worker.transport.mover import Mover
@@ -96,11 +97,10 @@ async def test_lines_that_are_sent_again_are_not_done_again(work: Work) -> None:
     await lines.send(bridge, name, "chat", sent, gate)
     await answer_one(work.worker)
     await lines.send(bridge, name, "chat", sent, gate)
-    state = (await work.operator.jetstream().stream_info("BATCH_LINES")).state
-    assert state.messages == 2
-    async with working(work.worker), asyncio.timeout(10):
-        while (await work.operator.jetstream().stream_info("BATCH_LINES")).state.messages:
-            await asyncio.sleep(0.05)
+    js = work.operator.jetstream()
+    assert (await js.stream_info("BATCH_LINES")).state.messages == 2
+    async with working(work.worker):
+        await seen(lambda: js.stream_info("BATCH_LINES"), lambda info: info.state.messages == 0)
     found = await lines.results(bridge, name, [1, 2, 3])
     said = {number: decode(LineResponse[ChatCompletion], text).body for number, text in found.items()}
     assert {number: one.choices[0].message.content for number, one in said.items()} == {
@@ -182,9 +182,8 @@ async def test_why_a_bridge_gets_no_batches_is_told_once_and_ends_with_its_cause
     bridge = await as_bridge(work)
     watch = Watch(bridge)
     watch.start()
+    await holds(lambda: asked.qsize() >= 5)
     async with asyncio.timeout(20):
-        while asked.qsize() < 5:
-            await asyncio.sleep(0.05)
         await topology.ensure(work.worker.jetstream())
         await batches.create(bridge, _kept(f"batch_{'3' * 32}"))
         await caring.wait()

@@ -19,6 +19,7 @@ from bridge.http import feed, sse
 from bridge.http.context import ACTIVE
 from bridge.settings import Settings
 from tests.broker.bridge.raw_http import Raw
+from tests.until import holds
 
 if TYPE_CHECKING:
     from working import Work
@@ -250,9 +251,8 @@ async def test_whoever_leaves_leaves_nothing_behind(
     assert len(active) == 20
     for client in clients:
         await client.close()
-    async with asyncio.timeout(5):
-        while active or len(bridge.nc._subs) > 2:  # the keepers' and the one of all plain requests stay
-            await asyncio.sleep(0.02)
+    # The keepers' subscription and the one of all plain requests stay.
+    await holds(lambda: not active and len(bridge.nc._subs) <= 2)
 
 
 async def test_a_bridge_that_stops_does_not_wait_for_its_listeners(bridge: Bridge, work: Work) -> None:

@@ -159,7 +159,7 @@ async def test_who_stops_sending_is_told_what_arrived(start: Start, work: Work) 
 
     async def body() -> AsyncIterator[bytes]:
         yield jsonl(article("a")) + b'{"title'
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
     found = await post(http, body(), 408, **LINES)
     assert statuses(found) == [(1, "queued")]

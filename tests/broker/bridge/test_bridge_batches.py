@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from batching import CHAT, Api, answer_one, jsonl, let_expire, line, parsed, working
 
-from tests.until import until
+from tests.until import seen, until
 
 if TYPE_CHECKING:
     from conftest import Work
@@ -141,9 +141,7 @@ async def test_a_cancelled_batch_has_what_was_done(work: Work, http: aiohttp.Cli
     batch = await api.begin((await api.upload(jsonl(*(line(f"c{n}") for n in range(5)))))["id"])
     await api.until(batch["id"], "in_progress")
     await answer_one(work.worker)
-    async with asyncio.timeout(10):
-        while (await api.batch(batch["id"]))["request_counts"]["completed"] == 0:
-            await asyncio.sleep(0.1)
+    await seen(lambda: api.batch(batch["id"]), lambda found: found["request_counts"]["completed"] > 0)
     status, found = await api.ask("POST", f"/v1/batches/{batch['id']}/cancel")
     assert (status, found["status"]) == (200, "cancelling")
     done = await api.until(batch["id"])
@@ -170,9 +168,7 @@ async def test_one_that_finds_no_room_can_be_cancelled(work: Work, http: aiohttp
     api = Api(http)
     batch = await api.begin((await api.upload(jsonl(*(line(f"c{n}") for n in range(3)))))["id"])
     await api.until(batch["id"], "in_progress")
-    async with asyncio.timeout(10):
-        while (await js.stream_info("BATCH_LINES")).state.messages == 0:
-            await asyncio.sleep(0.05)
+    await seen(lambda: js.stream_info("BATCH_LINES"), lambda info: info.state.messages > 0)
     await api.ask("POST", f"/v1/batches/{batch['id']}/cancel")
     async with asyncio.timeout(10):
         done = await api.until(batch["id"])

@@ -18,6 +18,7 @@ from raw_http import Raw
 
 from bridge.client import files
 from schemas import streams, subjects
+from tests.until import seen, until
 
 if TYPE_CHECKING:
     from conftest import Start, Work
@@ -177,14 +178,10 @@ async def test_who_hangs_up_leaves_nothing(work: Work, http: aiohttp.ClientSessi
         await asyncio.Event().wait()
 
     asking = asyncio.create_task(Api(http).ask("POST", "/v1/files", data=form(half())))
-    async with asyncio.timeout(10):
-        await reached.wait()
-        while await messages(work) == 0:
-            await asyncio.sleep(0.02)
+    await asyncio.wait_for(reached.wait(), 10)
+    await seen(lambda: messages(work))
     asking.cancel()
-    async with asyncio.timeout(10):
-        while await messages(work):
-            await asyncio.sleep(0.02)
+    await until(lambda: messages(work), 0)
 
 
 async def test_a_file_that_a_batch_needs_stays(work: Work, http: aiohttp.ClientSession) -> None:

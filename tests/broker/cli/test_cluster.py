@@ -24,6 +24,7 @@ from schemas.runtime.connection import connect
 from tests.broker.cli.blocks import lay_out
 from tests.broker.cli.conftest import Server, running, serving
 from tests.ports import free_port, free_ports
+from tests.until import seen
 from worker.transport import topology
 
 T = TypeVar("T")
@@ -107,8 +108,11 @@ async def analysed(publisher: Client, js: JetStreamContext, token: str) -> None:
 
 async def found(publisher: Client, token: str) -> None:
     find = f"$JS.API.DIRECT.GET.ANALYSES.analyses.coin.{token}"
-    while "Nats-Subject" not in ((await insist(lambda: publisher.request(find, timeout=0.5))).headers or {}):
-        await asyncio.sleep(0.05)
+
+    async def ask() -> Msg:
+        return await insist(lambda: publisher.request(find, timeout=0.5))
+
+    await seen(ask, lambda answer: "Nats-Subject" in (answer.headers or {}), within=60)
 
 
 async def test_three_hold_three_copies(cluster: Cluster) -> None:

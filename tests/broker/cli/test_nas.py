@@ -20,6 +20,7 @@ from tests.broker.cli import nas
 from tests.broker.cli.nas import Container, Image
 from tests.needed import unavailable
 from tests.ports import free_ports
+from tests.until import seen
 from worker.transport import topology
 
 LOADER = "github.com/compose-spec/compose-go/v2/cmd@v2.16.2"
@@ -108,10 +109,11 @@ async def started(container: Container, *instead: str) -> AsyncIterator[asyncio.
 
 
 async def until_healthy(container: Container, process: asyncio.subprocess.Process) -> None:
-    async with asyncio.timeout(60):
-        while not await asyncio.to_thread(container.healthy):
-            assert process.returncode is None
-            await asyncio.sleep(0.2)
+    async def healthy() -> bool:
+        assert process.returncode is None
+        return await asyncio.to_thread(container.healthy)
+
+    await seen(healthy, within=60)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from schemas import subjects
 from schemas.responses.response import KeptResponse, Response
 from schemas.runtime.connection import Refused, connect
 from tests.broker.cli.conftest import serving
+from tests.until import seen
 from worker.recipes import BUILT_IN, built_in
 from worker.transport import topology
 
@@ -71,8 +72,7 @@ async def test_the_worker_keeps_its_buckets_and_moves_messages(
     for name in BUILT_IN:  # it may put these and no others
         await recipes.create(name, built_in(name))
         assert (await recipes.get(name)).value == built_in(name)
-    while await stored.last(publisher, "ANALYSES", "analyses.coin.a") is None:
-        await asyncio.sleep(0.02)
+    await seen(lambda: stored.last(publisher, "ANALYSES", "analyses.coin.a"))
     assert server.denied == []
 
 

@@ -18,6 +18,7 @@ from schemas import streams, subjects
 from schemas.errors import BadRequest
 from schemas.runtime.connection import connect
 from tests.broker.cli.conftest import Server
+from tests.until import seen
 from worker.transport import topology
 from worker.transport.ends import Original
 from worker.transport.ledger import Ledger
@@ -144,9 +145,7 @@ async def test_the_mover_moves_what_has_no_token(house: House) -> None:
     )
     mover = Mover(js, {"ARTICLES": Ledger(js, "w"), "BATCH_LINES": Outcomes(js)})
     await mover.start()
-    async with asyncio.timeout(5):
-        while (await js.stream_info(streams.DEAD.name)).state.messages == 0:
-            await asyncio.sleep(0.02)
+    await seen(lambda: js.stream_info(streams.DEAD.name), lambda info: info.state.messages > 0)
     await mover.stop()
     letter = await _letter(house)
     assert letter.data == ARTICLE

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -108,37 +109,32 @@ def test_what_is_written_past_the_log_is_in_it_too(path: Path) -> None:
     assert path.read_text().endswith("a library's last words\n")
 
 
-@pytest.mark.parametrize("main", [bridge_main, worker_main])
-def test_one_that_cannot_be_is_a_bad_setting_in_one_line(
-    main: Callable[[], int],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    (tmp_path / "file").write_text("")
+@pytest.fixture(params=[bridge_main, worker_main])
+def main(request: pytest.FixtureRequest, path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """A process whose log is to be there; it gives its exit code."""
     monkeypatch.setenv("NATS_MLX_CONFIG", "/dev/null")
-    monkeypatch.setenv("NATS_MLX_LOG_FILE", str(tmp_path / "file" / "worker.log"))
+    monkeypatch.setenv("NATS_MLX_LOG_FILE", str(path))
     monkeypatch.setattr(sys, "argv", ["worker"])
+    return cast(Callable[[], int], request.param)
+
+
+def test_one_that_cannot_be_is_a_bad_setting_in_one_line(
+    main: Callable[[], int], path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.parent.write_text("")
     assert main() == BAD_SETTINGS
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: The log file {tmp_path / 'file' / 'worker.log'} cannot be opened (")
+    assert line.startswith(f"error: The log file {path} cannot be opened (")
 
 
-@pytest.mark.parametrize("main", [bridge_main, worker_main])
 def test_a_full_disk_is_no_bad_setting(
-    main: Callable[[], int],
-    path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    main: Callable[[], int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Who is started again may find room."""
 
     def no_room(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setenv("NATS_MLX_CONFIG", "/dev/null")
-    monkeypatch.setenv("NATS_MLX_LOG_FILE", str(path))
     monkeypatch.setattr(log, "LogFile", no_room)
-    monkeypatch.setattr(sys, "argv", ["worker"])
     assert main() == 1
     assert "No space left on device" in capsys.readouterr().err

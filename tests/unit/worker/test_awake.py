@@ -6,12 +6,13 @@ import asyncio
 import os
 import shlex
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.until import holds
 from worker import awake
 from worker.awake import Awake
 
@@ -59,12 +60,6 @@ def _lives(pid: int) -> bool:
     return True
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
 @pytest_asyncio.fixture
 async def mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Mac]:
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -78,31 +73,31 @@ async def mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 async def test_it_is_held_while_there_is_work_and_no_longer(mac: Mac) -> None:
     mac.busy = True
-    await until(lambda: mac.held == 1)
+    await holds(lambda: mac.held == 1)
     mac.busy = False
-    await until(lambda: mac.held == 0)
+    await holds(lambda: mac.held == 0)
     # It goes with this process, whatever becomes of it.
     assert [arguments for _, arguments in mac.started] == [f"-i -w {os.getpid()}"]
     mac.busy = True
-    await until(lambda: mac.held == 1)
+    await holds(lambda: mac.held == 1)
     assert len(mac.started) == 2
 
 
 async def test_not_on_battery(mac: Mac) -> None:
     mac.busy = True
-    await until(lambda: mac.held == 1)
+    await holds(lambda: mac.held == 1)
     mac.plug(UNPLUGGED)
-    await until(lambda: mac.held == 0)
+    await holds(lambda: mac.held == 0)
     mac.plug(PLUGGED)
-    await until(lambda: mac.held == 1)
+    await holds(lambda: mac.held == 1)
 
 
 async def test_one_that_died_is_started_again(mac: Mac) -> None:
     mac.busy = True
-    await until(lambda: mac.held == 1)
+    await holds(lambda: mac.held == 1)
     os.kill(mac.started[0][0], signal.SIGKILL)
-    await until(lambda: len(mac.started) == 2)
-    await until(lambda: mac.held == 1)
+    await holds(lambda: len(mac.started) == 2)
+    await holds(lambda: mac.held == 1)
 
 
 async def test_elsewhere_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
