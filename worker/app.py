@@ -85,7 +85,7 @@ class Worker:
         js = nc.jetstream(timeout=10)
         await topology.ensure(js, settings.replicas)
         recipes = Recipes(js, engine)
-        board = PresenceBoard(js, engine, self._id, settings.slots, settings.presence_interval)
+        board = PresenceBoard(nc, engine, self._id, settings.slots, settings.presence_interval)
         results = Results(js)
         answers = Answers(engine, results)
         ledger = Ledger(js, self._id)
@@ -99,7 +99,7 @@ class Worker:
         outcomes = Outcomes(js)
         lines = LineHandler(engine, Runs(engine, kept), outcomes, board)
         handlers = {streams.ARTICLES.name: analyst.handle, streams.BATCH_LINES.name: lines.handle}
-        queue = Queue(nc, js, settings.slots, handlers, careful=await clear_away(js))
+        queue = Queue(nc, js, settings.slots, handlers, careful=await clear_away(nc))
         mover = Mover(js, {streams.ARTICLES.name: ledger, streams.BATCH_LINES.name: outcomes})
         for part in (recipes, results, inference, service, queue, mover, board):
             await part.start()

@@ -12,9 +12,10 @@ from bridge.bench.house import House, Site
 from bridge.bench.processes import MB, NAMES
 from bridge.bench.report import Report
 from bridge.bench.say import Say
-from bridge.client import Client, presence
+from bridge.client import Client
 from bridge.client.articles import Target
 from schemas.articles import Article
+from schemas.runtime import presence
 from schemas.runtime.bench import RECIPE
 
 

@@ -18,9 +18,10 @@ from bridge.bench.house import House, Site
 from bridge.bench.processes import MB, NAMES
 from bridge.bench.report import Report
 from bridge.bench.say import Say
-from bridge.client import Client, figures, presence
+from bridge.client import Client, figures
 from schemas.articles import Article
 from schemas.errors import EngineFailed, LlmError
+from schemas.runtime import presence
 
 _LOOK_EVERY = 5.0
 _PAUSE = 1.0  # between two requests of one client

@@ -14,10 +14,11 @@ from bridge.bench.helper import helper
 from bridge.bench.house import PREFIX_BYTES, House, Site
 from bridge.bench.reference import reference
 from bridge.bench.say import Say
-from bridge.client import Client, figures, presence
+from bridge.client import Client, figures
 from schemas.articles import Article
 from schemas.completion import Usage
 from schemas.errors import BadRequest, EngineFailed, Unavailable
+from schemas.runtime import presence
 from schemas.runtime.bench import Generate, Rendered, Took
 
 BASELINES = ("a", "a+prefix", "b", "c", "unshared", "batch")

@@ -2,15 +2,6 @@
 
 from __future__ import annotations
 
-from nats.aio.client import Client
-
-from schemas.errors import Unavailable
-from schemas.runtime.connection import Absent, Refused, connect
+from schemas.runtime.connection import Absent, Refused, connect, require
 
 __all__ = ["Absent", "Refused", "connect", "require"]
-
-
-def require(client: Client) -> None:
-    """Raises Unavailable while there is no connection: nats-py would keep the message and wait."""
-    if not client.is_connected:
-        raise Unavailable("There is no connection to NATS at the moment; try again in a few seconds.")

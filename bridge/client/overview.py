@@ -7,13 +7,13 @@ import asyncio
 import msgspec
 from nats.aio.client import Client
 
-from bridge.client import figures, presence, queue
+from bridge.client import figures, queue
 from bridge.client.census import Census
 from bridge.client.queue import QueueState
 from schemas.errors import Unavailable
 from schemas.figures import WorkerFigures
 from schemas.presence import Presence
-from schemas.runtime import tasks
+from schemas.runtime import presence, tasks
 
 _PATIENCE = 8.0
 

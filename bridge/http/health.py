@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from bridge.client import presence
 from bridge.http import errors
 from bridge.http.context import NATS
 from schemas.codec import encode
 from schemas.errors import Unavailable
+from schemas.runtime import presence
 
 
 class Live(msgspec.Struct, frozen=True):

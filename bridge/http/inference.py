@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from bridge.client import Client, chat, presence
+from bridge.client import Client, chat
 from bridge.http import closing
 from bridge.http.context import CALL, CLOSING, NATS, SETTINGS
 from schemas import subjects
 from schemas.errors import BadRequest, LlmError, NotFound, Unavailable
+from schemas.runtime import presence
 
 # A longer subject would be a fault in the protocol, for which NATS closes the connection.
 _MAX_MODEL = 256

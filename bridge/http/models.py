@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import msgspec
 from aiohttp import web
 
-from bridge.client import presence
 from bridge.http import errors
 from bridge.http.context import NATS
 from schemas.codec import encode
 from schemas.errors import NotFound
 from schemas.presence import ModelCard, Presence
+from schemas.runtime import presence
 
 
 class Model(msgspec.Struct, frozen=True):

@@ -7,12 +7,12 @@ import importlib.metadata
 import msgspec
 from aiohttp import web
 
-from bridge.client import presence
 from bridge.http import errors, page
 from bridge.http.context import NATS
 from schemas.codec import encode
 from schemas.errors import Unavailable
 from schemas.presence import Presence
+from schemas.runtime import presence
 
 _LINKS = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/models", "/analyses", "/dead"]
 _LINKS += ["/overview", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi.json"]

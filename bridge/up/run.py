@@ -11,7 +11,7 @@ from typing import NamedTuple
 import aiohttp
 
 from bridge import credentials
-from bridge.client import Client, presence
+from bridge.client import Client
 from bridge.client.connection import connect
 from bridge.credentials import Credentials
 from bridge.up import contexts, disk, ports
@@ -22,6 +22,7 @@ from bridge.up.house import House, Say
 from bridge.up.programs import HOST, Programs, find_conf, find_server, need_worker
 from schemas.errors import Unavailable
 from schemas.presence import Presence
+from schemas.runtime import presence
 
 _LOOK_EVERY = 0.2
 _WILDCARDS = {"0.0.0.0": HOST, "::": "[::1]"}  # noqa: S104 - looked up, not bound to

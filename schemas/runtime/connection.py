@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import nats.aio.client
 from nats.errors import Error, SlowConsumerError
 
 from schemas.errors import Unavailable
@@ -31,6 +32,12 @@ class Absent(Unavailable):
     """Nobody answers there, which time may mend."""
 
     default_code = "nats_absent"
+
+
+def require(client: nats.aio.client.Client) -> None:
+    """Raises Unavailable while there is no connection: nats-py would keep the message and wait."""
+    if not client.is_connected:
+        raise Unavailable("There is no connection to NATS at the moment; try again in a few seconds.")
 
 
 async def connect(

@@ -14,8 +14,9 @@ import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+from schemas.runtime import presence
 from tests.e2e.conftest import House
-from tests.until import until
+from tests.until import seen, until
 
 ANSWER = json.loads((Path(__file__).parents[2] / "worker/data/recipes/coin.json").read_text())["answer"]
 
@@ -157,14 +158,9 @@ def test_a_bad_line_is_named_and_the_others_go_on(house: House, tmp_path: Path) 
     assert house.command("results", "mixed-0", "mixed-1").returncode == 0
 
 
-async def worker_pids(js: JetStreamContext) -> list[int]:
+async def worker_pids(nc: Client) -> list[int]:
     """A worker that an earlier test had restarted may be about to say that it is here."""
-    bucket = await js.key_value("llm_workers")
-    present = await bucket.watchall(ignore_deletes=True)
-    while await present.updates(timeout=30) is None:
-        pass  # the end of what was there already
-    await present.stop()
-    return [json.loads((await bucket.get(key)).value or b"")["pid"] for key in await bucket.keys()]
+    return [one.pid for one in await seen(lambda: presence.workers(nc))]
 
 
 async def begin(nc: Client, items: list[dict[str, Any]]) -> None:
@@ -205,7 +201,7 @@ async def test_a_stopped_worker_gives_its_work_back_and_tells_its_callers(house:
     await nc.publish("llm.v1.chat", json.dumps(endless).encode(), reply=inbox)
     await chunks.next_msg(60)
     await begin(nc, articles("given-back", 20))
-    [pid] = await worker_pids(js)
+    [pid] = await worker_pids(nc)
     os.kill(pid, signal.SIGTERM)
     while (last := await chunks.next_msg(30)).data:
         pass
@@ -224,7 +220,7 @@ async def test_a_killed_worker_loses_nothing(house: House) -> None:
     nc = await house.connect("operator")
     js = nc.jetstream()
     await begin(nc, articles("killed", 12))
-    [pid] = await worker_pids(js)
+    [pid] = await worker_pids(nc)
     os.kill(pid, signal.SIGKILL)
     waiting = await house.run("publish", "-", "--wait", stdin=lines(articles("killed", 12)))
     assert waiting.returncode == 0, waiting.stderr

@@ -13,6 +13,7 @@ import pytest
 from nats.aio.client import Client
 from openai.types import Completion
 
+from schemas.runtime import presence
 from tests.e2e import sdk as chats
 from tests.e2e.conftest import House
 from tests.until import until
@@ -228,12 +229,10 @@ async def test_a_cancelled_one_ends_with_all_its_prompts(nc: Client, house: Hous
 async def idle(house: House) -> None:
     """No row is taken any more."""
     operator = await house.connect("operator")
-    bucket = await operator.jetstream().key_value("llm_workers")
 
     async def running() -> int:
-        [key] = await bucket.keys()
-        found: int = json.loads((await bucket.get(key)).value or b"{}")["running"]
-        return found
+        [worker] = await presence.workers(operator)
+        return worker.running
 
     await until(running, 0)
     await operator.close()

@@ -28,7 +28,7 @@ def answer(analysis: dict[str, Any]) -> tuple[Any, Any]:
 
 async def restarted(nc: Client) -> None:
     """End the worker, and come back when its successor is there."""
-    [pid] = await worker_pids(nc.jetstream())
+    [pid] = await worker_pids(nc)
     presence = await nc.subscribe("$KV.llm_workers.>")
     await nc.flush()
     os.kill(pid, signal.SIGTERM)

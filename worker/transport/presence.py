@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import os
 import platform
 import time
 
+from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.errors import NoKeysError, NotFoundError
 from nats.js.kv import KeyValue
 
 from schemas import __version__, streams, subjects
-from schemas.codec import decode, encode
-from schemas.errors import BadRequest, NotFound, Unavailable
+from schemas.codec import encode
+from schemas.errors import NotFound, Unavailable
 from schemas.presence import ModelCard, Presence
 from schemas.runtime import log as logs
+from schemas.runtime import presence
 from worker.engine.catalog import Entry
 from worker.engine.counters import Counters
 from worker.engine.engine import Engine
@@ -26,34 +25,16 @@ from worker.transport.loop import Loop
 log = logs.get("worker.presence")
 
 
-async def clear_away(js: JetStreamContext) -> bool:
+async def clear_away(nc: Client) -> bool:
     """Take down the entries of this machine whose processes are no more; whether there were any. Who leaves takes its
-    own down: these have died, a moment ago.
+    own down: these have died, a moment ago. Raises Unavailable.
     """
-    bucket = await js.key_value(streams.WORKERS.bucket)
-    died = False
-    for presence in await _everyone(bucket):
-        if presence.host == platform.node() and not _lives(presence.pid):
-            died = True
-            log.warning("worker_died", worker=presence.worker, pid=presence.pid)
-            await bucket.delete(presence.worker)
-    return died
-
-
-async def _everyone(bucket: KeyValue) -> list[Presence]:
-    try:
-        keys = await bucket.keys()
-    except NoKeysError:
-        return []
-    found: list[Presence] = []
-    for key in keys:
-        with contextlib.suppress(NotFoundError):  # it left in this moment
-            entry = await bucket.get(key)
-            try:
-                found.append(decode(Presence, entry.value or b""))
-            except BadRequest as error:
-                log.warning("bad_presence", worker=key, error=error.message)
-    return found
+    dead = [one for one in await presence.workers(nc) if one.host == platform.node() and not _lives(one.pid)]
+    bucket = await nc.jetstream().key_value(streams.WORKERS.bucket)
+    for one in dead:
+        log.warning("worker_died", worker=one.worker, pid=one.pid)
+        await bucket.delete(one.worker)
+    return bool(dead)
 
 
 def _lives(pid: int) -> bool:
@@ -71,10 +52,8 @@ def _lives(pid: int) -> bool:
 class PresenceBoard:
     """Renews this worker's entry until it is taken down."""
 
-    def __init__(
-        self, js: JetStreamContext, engine: Engine, worker: str, slots: int, interval: float
-    ) -> None:
-        self._js = js
+    def __init__(self, nc: Client, engine: Engine, worker: str, slots: int, interval: float) -> None:
+        self._nc = nc
         self._engine = engine
         self._worker = worker
         self._slots = slots
@@ -84,7 +63,7 @@ class PresenceBoard:
         self._bucket: KeyValue
 
     async def start(self) -> None:
-        self._bucket = await self._js.key_value(streams.WORKERS.bucket)
+        self._bucket = await self._nc.jetstream().key_value(streams.WORKERS.bucket)
         await self._renew()
         self._loop.start()
 
@@ -112,7 +91,7 @@ class PresenceBoard:
             raise NotFound(f"No worker serves the model `{model}`.", code="model_not_found") from None
 
     async def anyone_serves(self, model: str) -> bool:
-        return any(presence.serves(model) for presence in await _everyone(self._bucket))
+        return any(one.serves(model) for one in await presence.workers(self._nc))
 
     def _served(self) -> list[Entry]:
         return [entry for entry in self._engine.catalog if entry.error is None]
@@ -128,7 +107,7 @@ class PresenceBoard:
         now, last = self._engine.counters.copy(), self._last
         self._last = now
         busy = max(now.busy_seconds - last.busy_seconds, 1e-3)
-        presence = Presence(
+        entry = Presence(
             worker=self._worker,
             version=__version__,
             pid=os.getpid(),
@@ -143,7 +122,7 @@ class PresenceBoard:
             started_at=self._started,
             updated_at=dt.datetime.now(dt.UTC),
         )
-        await self._bucket.put(self._worker, encode(presence))
+        await self._bucket.put(self._worker, encode(entry))
 
 
 def worker_id(name: str) -> str:

@@ -113,7 +113,7 @@ class Api:
 @contextlib.asynccontextmanager
 async def working(nc: Client, slots: int = 16, engine: Any = None) -> AsyncIterator[None]:
     js, real = nc.jetstream(), cast(Engine, engine or QuickEngine())
-    board = PresenceBoard(js, real, "quick", slots, 5)
+    board = PresenceBoard(nc, real, "quick", slots, 5)
     lines = LineHandler(real, Runs(real, None), Outcomes(js), board)
     queue = Queue(nc, js, slots, {streams.BATCH_LINES.name: lines.handle})
     await board.start()

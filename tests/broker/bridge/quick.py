@@ -98,7 +98,7 @@ async def _up(nats_url: str) -> AsyncIterator[str]:
     await topology.ensure(js)
     inference = Inference(nc, engine, Runs(engine, None), WorkerSettings.load())
     service = Service(nc, "llm", "1.0.0", "t", {}, inference.endpoints())
-    board = PresenceBoard(js, engine, "quick", 4, 5)
+    board = PresenceBoard(nc, engine, "quick", 4, 5)
     parts: list[Any] = [inference, service, board]
     for part in parts:
         await part.start()

@@ -134,11 +134,10 @@ def _consumers(table: Table) -> None:
             table.add(f"$JS.API.CONSUMER.{verb}.{stream}.{consumer}")
         table.add(f"$JS.ACK.{stream}.{consumer}.1.1.1.1.0", takes)
     for stream in STREAMS:
-        watched: set[User] = {"worker"} if stream == "KV_llm_workers" else NOBODY
-        table.add(f"$JS.API.CONSUMER.CREATE.{stream}", *watched)
-        table.add(f"$JS.API.CONSUMER.INFO.{stream}.mine", *watched)
-        table.add(f"$JS.API.CONSUMER.DELETE.{stream}.mine", *watched)
-        table.add(f"$JS.FC.{stream}.mine.x", *watched)
+        table.add(f"$JS.API.CONSUMER.CREATE.{stream}")
+        table.add(f"$JS.API.CONSUMER.INFO.{stream}.mine")
+        table.add(f"$JS.API.CONSUMER.DELETE.{stream}.mine")
+        table.add(f"$JS.FC.{stream}.mine.x")
         for call in ("NAMES", "LIST"):
             table.add(f"$JS.API.CONSUMER.{call}.{stream}")
         table.add(f"$JS.API.CONSUMER.CREATE.{stream}.mine")
@@ -154,8 +153,8 @@ def _buckets(table: Table) -> None:
         puts: set[User] = NOBODY if bucket == "llm_recipes" else {owner}
         table.add(f"$KV.{bucket}.key", *puts)
         table.add(f"$JS.API.DIRECT.GET.KV_{bucket}.$KV.{bucket}.key", owner)
-        reads: set[User] = {"bridge"} if bucket in ("llm_workers", "llm_batches") else NOBODY
-        table.add(f"$JS.API.DIRECT.GET.KV_{bucket}", *reads)
+        lists: dict[str, set[User]] = {"llm_workers": {"bridge", "worker"}, "llm_batches": {"bridge"}}
+        table.add(f"$JS.API.DIRECT.GET.KV_{bucket}", *lists.get(bucket, NOBODY))
     for name in BUILT_IN:
         table.add(f"$KV.llm_recipes.{name}", "worker")
     table.add("$KV.other.key")

@@ -8,15 +8,16 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 
-from bridge.client import connection
 from schemas import streams, subjects
 from schemas.codec import decode, encode
 from schemas.errors import BadRequest, Unavailable
 from schemas.presence import Presence
 from schemas.runtime import log
+from schemas.runtime.connection import require
 
-_log = log.get("bridge.presence")
+_log = log.get("presence")
 _GET = f"$JS.API.DIRECT.GET.{streams.stream_of(streams.WORKERS)}"
+# One look at all keys: a consumer that lists them, as nats-py's `keys` has it, misses one that is renewed meanwhile.
 _LAST_OF_EACH = encode({"multi_last": [subjects.key(streams.WORKERS.bucket, ">")]})
 _TIMEOUT = 2.0
 # The server's words for: that was all, nothing found, and no such bucket (no worker has ever been here).
@@ -24,15 +25,15 @@ _ENDS = {"204", "404", "503"}
 
 
 async def workers(nc: Client) -> list[Presence]:
-    """All workers that are there, by name. Raises Unavailable when NATS cannot be asked."""
-    connection.require(nc)
+    """All workers that are there, by name. Raises Unavailable when NATS does not say."""
+    require(nc)
     try:
         messages = await _read(nc)
     except Error as error:
         # A missing right comes here as well, and is logged by the connection.
         raise Unavailable(
-            "NATS does not say which workers are there: this user may lack the right (`operator` has it), "
-            "or the server is overloaded; then try again."
+            "NATS does not say which workers are there: this user may lack the right that nats.conf gives to `worker`, "
+            "`bridge` and `operator`, or the server is overloaded; then try again."
         ) from error
     found = [one for message in messages if (one := _presence(message))]
     return sorted(found, key=lambda worker: worker.worker)
@@ -59,7 +60,7 @@ def _status(message: Msg) -> str | None:
 
 
 def _presence(message: Msg) -> Presence | None:
-    """None for a worker that took its leave, or that speaks a version which this bridge does not know."""
+    """None for a worker that took its leave, or that speaks a version which is not known here."""
     if not message.data:
         return None
     try:
