@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import NoReturn
 
@@ -61,8 +63,7 @@ class Worker:
         self._catch_signals()
         settings = self._settings
         catalog = await asyncio.to_thread(Catalog.load, settings)
-        shape = shape_of(settings)
-        engine = Engine(catalog, shape)
+        engine = Engine(catalog, shape_of(settings))
         await engine.start()
         self._loading = False
         # Not the loop's own threads: those are waited for at the end, and a download takes hours.
@@ -71,17 +72,18 @@ class Worker:
         if settings.keep_awake:
             awake.start()
         try:
-            await self._serve(engine, shape, catalog.default.name)
+            if (nc := await self._connected()) is not None:
+                async with self.serving(nc, engine):
+                    await self._end.wait()
         finally:
             await awake.stop()
             await engine.stop()
         return 1 if self._lost else 0
 
-    async def _serve(self, engine: Engine, shape: Shape, model: str) -> None:
-        settings = self._settings
-        nc = await self._connected()
-        if nc is None:
-            return
+    @asynccontextmanager
+    async def serving(self, nc: Client, engine: Engine) -> AsyncIterator[None]:
+        """From when all work that comes over `nc` is taken, until it is finished or given back."""
+        settings, model = self._settings, engine.catalog.default.name
         js = nc.jetstream(timeout=10)
         await topology.ensure(js, settings.replicas)
         recipes = Recipes(js, engine)
@@ -94,7 +96,7 @@ class Worker:
         inference = Inference(nc, engine, Runs(engine, kept), settings)
         about = {"model": model, "worker": self._id}
         endpoints = [*inference.endpoints(), *Trials(nc, engine).endpoints()]
-        figures = partial(stats.told, engine.counters, results.lookups, shape)
+        figures = partial(stats.told, engine.counters, results.lookups, engine.shape)
         service = Service(nc, SERVICE, __version__, _DESCRIPTION, about, endpoints, figures)
         outcomes = Outcomes(js)
         lines = LineHandler(engine, Runs(engine, kept), outcomes, board)
@@ -111,12 +113,14 @@ class Worker:
             pid=os.getpid(),
             loop=loop.name(),
         )
-        await self._end.wait()
-        await self._stop(nc, board, service, inference, queue, mover)
+        try:
+            yield
+        finally:
+            await self._stop(nc, board, service, inference, queue, mover)
 
     async def _connected(self) -> Client | None:
         """The connection; None when the end comes first, for the server may be away for days."""
-        connecting, ending = asyncio.create_task(self._connect()), asyncio.create_task(self._end.wait())
+        connecting, ending = asyncio.create_task(self.connect()), asyncio.create_task(self._end.wait())
         await asyncio.wait({connecting, ending}, return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
         if connecting.done():
@@ -125,7 +129,8 @@ class Worker:
         await asyncio.gather(connecting, return_exceptions=True)
         return None
 
-    async def _connect(self) -> Client:
+    async def connect(self) -> Client:
+        """Raises Refused; an absent server is waited for."""
         settings = self._settings
         return await connect(
             settings.nats_url,

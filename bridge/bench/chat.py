@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import aiohttp
 
-from bridge.bench import talk
+from bridge.bench import hall, talk
 from bridge.bench.figures import Figure, Series, at_most, percentile, ratio, rotated
 from bridge.bench.helper import Helper, helper
-from bridge.bench.house import House, Site
+from bridge.bench.house import House
 from bridge.bench.report import Report
 from bridge.bench.say import Say
 from bridge.client import Client
-from schemas.runtime.bench import Ask, Render, Rendered, Took
+from schemas.runtime.bench import Ask, Render, Rendered, Serve, Serving, Took
 
 _WAYS = ("in process", "NATS", "bridge")
 
@@ -28,27 +28,31 @@ class Times(NamedTuple):
     wall: float
 
 
-async def measure(rounds: int, tokens: int, model: str | None, site: Site, say: Say) -> Report:
-    """Each round asks the same question every way; the rounds' questions differ."""
+async def measure(rounds: int, tokens: int, model: str | None, say: Say) -> Report:
+    """Each round asks the same question every way, of one engine: two processes with the same model differ by more
+    than what is measured. The rounds' questions differ.
+    """
 
     async def job(house: House) -> dict[str, list[Times]]:
         assert house.bridge_url
-        async with (
-            helper(model) as ours,
-            house.client("publisher") as nc,
-            talk.http(house.bridge_url) as session,
-        ):
+        async with helper(model, **hall.as_worker(house)) as ours:
+            await ours.ask(Serve(), Serving)
+            await hall.ready(house)
             eos = (await ours.ask(Render([]), Rendered)).eos
-            asker = _Asker(ours, nc, session, tokens, eos)
-            await asker.round(0)  # what is loaded or compiled at the first request
-            found: dict[str, list[Times]] = {way: [] for way in _WAYS}
-            for turn in range(rounds):
-                for way, times in (await asker.round(turn)).items():
-                    found[way].append(times)
-                say.detail(f"{turn + 1} of {rounds} rounds")
-            return found
+            async with house.client("publisher") as nc, talk.http(house.bridge_url) as session:
+                return await _rounds(_Asker(ours, nc, session, tokens, eos), rounds, say)
 
-    return _report(await site.use(job), rounds, tokens)
+    return _report(await hall.use(job, say), rounds, tokens)
+
+
+async def _rounds(asker: _Asker, rounds: int, say: Say) -> dict[str, list[Times]]:
+    await asker.round(0)  # what is loaded or compiled at the first request
+    found: dict[str, list[Times]] = {way: [] for way in _WAYS}
+    for turn in range(rounds):
+        for way, times in (await asker.round(turn)).items():
+            found[way].append(times)
+        say.detail(f"{turn + 1} of {rounds} rounds")
+    return found
 
 
 class _Asker:

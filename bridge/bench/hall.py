@@ -1,4 +1,4 @@
-"""A house without a model: server and bridge as ever, and the emitter in the worker's place."""
+"""A house without a worker of its own: server and bridge as ever, and somebody else in the worker's place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import aiohttp
 
@@ -15,7 +15,6 @@ from bridge.bench.house import House, Login
 from bridge.bench.say import Say
 from bridge.up import house as up_house
 from bridge.up import ports
-from bridge.up.child import Program
 from bridge.up.folder import Folder
 from bridge.up.guard import Guard
 from bridge.up.programs import HOST, Programs, python
@@ -26,30 +25,25 @@ T = TypeVar("T")
 _LOOK_EVERY = 0.1
 
 
-class _Hall(NamedTuple):
-    programs: Programs
-    emitter: Program
-    port: int
-
-
-async def use(job: Callable[[House], Awaitable[T]], say: Say) -> T:
-    """The job in a hall of its own, which is gone afterwards."""
+async def use(job: Callable[[House], Awaitable[T]], say: Say, worker: str | None = None) -> T:
+    """The job in a hall of its own, which is gone afterwards. `worker` is the module of whoever takes the worker's
+    place; without one the job brings it.
+    """
     results: list[T] = []
     with tempfile.TemporaryDirectory(prefix="nats-mlx-bench-") as place:
         folder = Folder(Path(place))
         keys = credentials.ensure(folder.path)
         nats_port, port = ports.choose((HOST, 0, "--nats-port"), (HOST, 0, "--port"))
         programs = Programs(folder, keys, {}, nats_port)
-        worker = programs.worker()
-        emitter = Program(
-            "emitter", python("bridge.client.emitter"), worker.env, folder.log("emitter"), worker.grace
-        )
         house = House(
             lambda user: Login(programs.nats_url, user, keys.password(user)), f"http://{HOST}:{port}"
         )
 
         async def course(children: up_house.House) -> int:
-            await _start(children, _Hall(programs, emitter, port), house)
+            children.start(programs.server())
+            if worker is not None:
+                children.start(programs.worker()._replace(name=worker, command=python(worker)))
+            children.start(programs.bridge(HOST, port))
             results.append(await job(house))
             return 0
 
@@ -64,10 +58,16 @@ async def use(job: Callable[[House], Awaitable[T]], say: Say) -> T:
     return results[0]
 
 
-async def _start(children: up_house.House, hall: _Hall, house: House) -> None:
-    children.start(hall.programs.server())
-    children.start(hall.emitter)
-    children.start(hall.programs.bridge(HOST, hall.port))
+def as_worker(house: House) -> dict[str, str]:
+    """The variables with which a worker finds this house."""
+    url, user, password, _ = house.login("worker")
+    assert user
+    assert password
+    return {"NATS_URL": url, "NATS_USER": user, "NATS_PASSWORD": password}
+
+
+async def ready(house: House) -> None:
+    """Once a whole answer comes through, all are there."""
     json = {"Content-Type": "application/json"}
     async with aiohttp.ClientSession(house.bridge_url, headers=json) as session:
         while not await _streams(session):  # noqa: ASYNC110 - other processes cannot set an event
@@ -75,7 +75,6 @@ async def _start(children: up_house.House, hall: _Hall, house: House) -> None:
 
 
 async def _streams(session: aiohttp.ClientSession) -> bool:
-    """Once a whole answer comes through, all three are there."""
     try:
         async with session.post("/v1/chat/completions", data=request(1)) as response:
             return response.status == 200 and b"[DONE]" in await response.read()

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from bridge.bench.child import child
-from bridge.up.programs import need_worker, python
+from bridge.up.programs import need_worker, of_model, python
 from schemas.codec import encode
 from schemas.errors import LlmError, Unavailable
 from schemas.runtime.bench import Answer, Command, Fault
@@ -45,10 +45,9 @@ class Helper:
 
 
 @contextlib.asynccontextmanager
-async def helper(model: str | None) -> AsyncIterator[Helper]:
-    """A helper with the worker's own settings, and a model of this choice."""
+async def helper(model: str | None, **settings: str) -> AsyncIterator[Helper]:
+    """A helper with the worker's own settings, a model of this choice, and other `settings` by their variables."""
     need_worker()
-    chosen = {"NATS_MLX_WORKER_MODEL": model} if model else {}
-    env = os.environ | {"NATS_MLX_LOG_LEVEL": "warning"} | chosen
+    env = os.environ | {"NATS_MLX_LOG_LEVEL": "warning"} | of_model(model) | settings
     async with child(python("worker", "bench"), env, stdin=PIPE, stdout=PIPE, limit=_LONGEST) as process:
         yield Helper(process)

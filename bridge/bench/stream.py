@@ -23,6 +23,7 @@ async def measure(clients: int, chunks: int, repeats: int, say: Say) -> Report:
 
     async def job(house: House) -> dict[str, list[float]]:
         found: dict[str, list[float]] = {_BRIDGE: [], _PLAIN: []}
+        await hall.ready(house)
         async with house.client("publisher") as nc:
             for turn in range(-1, repeats):
                 for way in rotated((_PLAIN, _BRIDGE), turn + 1):
@@ -32,7 +33,7 @@ async def measure(clients: int, chunks: int, repeats: int, say: Say) -> Report:
                         say.line(f"round {turn + 1} of {repeats}: {way}: {rate:,.0f} chunks/s")
         return found
 
-    found = await hall.use(job, say)
+    found = await hall.use(job, say, "bridge.client.emitter")
     series = [Series(way, "chunks/s", rates) for way, rates in found.items()]
     figure = ratio("chunks/s, bridge ÷ nats-py", found[_BRIDGE], found[_PLAIN], at_least(0.5))
     settings = {"clients": clients, "chunks": chunks, "repeats": repeats}

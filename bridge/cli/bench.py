@@ -82,7 +82,7 @@ def chat(
     as_json: _Json = False,
 ) -> None:
     """One chat through NATS and through the bridge, beside the same in process."""
-    _measure(lambda say: chat_bench.measure(rounds, tokens, model, Own(model, say), say), as_json)
+    _measure(lambda say: chat_bench.measure(rounds, tokens, model, say), as_json)
 
 
 @app.command()

@@ -46,6 +46,12 @@ class Ask(msgspec.Struct, frozen=True, tag=True):
     request: dict[str, Any]
 
 
+class Serve(msgspec.Struct, frozen=True, tag=True):
+    """Be the worker of the house that the helper's settings name, with the engine that answers `Ask`: as long as the
+    helper lives.
+    """
+
+
 class Decode(msgspec.Struct, frozen=True, tag=True):
     """Decode steps of `rows` answers side by side: guided by a grammar, or free text."""
 
@@ -54,7 +60,7 @@ class Decode(msgspec.Struct, frozen=True, tag=True):
     guided: bool
 
 
-Command = Render | Generate | Work | Ask | Decode
+Command = Render | Generate | Work | Ask | Serve | Decode
 
 
 class Rendered(msgspec.Struct, frozen=True, tag=True):
@@ -84,6 +90,10 @@ class Took(msgspec.Struct, frozen=True, tag=True):
     first: float = 0.0
 
 
+class Serving(msgspec.Struct, frozen=True, tag=True):
+    """It takes work now."""
+
+
 class Rate(msgspec.Struct, frozen=True, tag=True):
     """Steps per second while all rows were there."""
 
@@ -97,4 +107,4 @@ class Fault(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-Answer = Rendered | Took | Rate | Fault
+Answer = Rendered | Took | Serving | Rate | Fault

@@ -186,7 +186,7 @@ class TestCancel:
     ) -> None:
         async with make_engine(slots=1) as ask:
             long = await ask.work("word " * 2000, temperature=0, max_tokens=5)
-            chunks = -(-len(long.prompt) // ask.engine._shape.prefill_chunk)
+            chunks = -(-len(long.prompt) // ask.engine.shape.prefill_chunk)
             async with ask.engine.run(ask.job(long)):
                 await _until(lambda: ask.batch.prompting == 1)
             await ask.idle()

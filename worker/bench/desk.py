@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import assert_never
 
 from schemas.chat import decode_request
 from schemas.codec import encode
-from schemas.runtime.bench import Answer, Ask, Command, Decode, Generate, Rate, Render, Rendered, Took, Work
-from worker.app import shape_of
+from schemas.runtime.bench import (
+    Answer,
+    Ask,
+    Command,
+    Decode,
+    Generate,
+    Rate,
+    Render,
+    Rendered,
+    Serve,
+    Serving,
+    Took,
+    Work,
+)
+from worker.app import Worker, shape_of
 from worker.bench import runs
 from worker.bench.prompts import Prompts
 from worker.engine.baseline import Baseline
@@ -31,6 +45,7 @@ class Desk:
         self._models = Models(catalog, self._shape)
         self._engine: tuple[Shape, Engine] | None = None
         self._baseline: Baseline | None = None
+        self._houses = AsyncExitStack()
 
     async def answer(self, command: Command) -> Answer:
         match command:
@@ -42,12 +57,15 @@ class Desk:
                 return await self._work(command)
             case Ask():
                 return await self._ask(command)
+            case Serve():
+                return await self._serve()
             case Decode():
                 return await self._decode(command)
             case _:
                 assert_never(command)
 
     async def close(self) -> None:
+        await self._houses.aclose()
         if self._engine is not None:
             await self._engine[1].stop()
 
@@ -87,6 +105,12 @@ class Desk:
         engine = await self._running(self._shape)
         request = decode_request(encode(command.request))
         return await runs.chat(engine, request)
+
+    async def _serve(self) -> Serving:
+        worker = Worker(self._settings)
+        nc = await worker.connect()
+        await self._houses.enter_async_context(worker.serving(nc, await self._running(self._shape)))
+        return Serving()
 
     async def _decode(self, command: Decode) -> Rate:
         engine = await self._running(self._rows(command.rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -35,6 +36,9 @@ Command = Callable[[], None]
 _LONGEST_RETRY = 60
 _WEIGH_EVERY = 1.0
 _LAST_STEP = 3.0
+# Seconds that one thread may keep Python from the others. To build a step takes about Python's own 5 ms, and for so
+# long each token and each request would wait on the loop's side.
+_TURN = 0.0005
 
 
 class Engine:
@@ -46,7 +50,7 @@ class Engine:
     def __init__(self, catalog: Catalog, shape: Shape) -> None:
         self.catalog = catalog
         self.counters = Counters()
-        self._shape = shape
+        self.shape = shape
         self._models = Models(catalog, shape)
         self._watchdog = Watchdog(shape.step_limit)
         pace = Pace(shape.bulk_share, self._done)
@@ -72,6 +76,7 @@ class Engine:
         """Load what is to be there from the start. Raises BadRequest or Unavailable when the default model
         cannot serve.
         """
+        sys.setswitchinterval(_TURN)
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._thread.start()
