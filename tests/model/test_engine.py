@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
@@ -288,6 +289,12 @@ async def _end(run: Any) -> Done | Failed:
         event = await run.next()
         if isinstance(event, Done | Failed):
             return event
+
+
+async def test_a_step_does_not_keep_python_from_the_loop(make_engine: Callable[..., Any]) -> None:
+    sys.setswitchinterval(0.005)
+    async with make_engine(slots=1):
+        assert sys.getswitchinterval() < 0.001
 
 
 class TestMemory:
