@@ -17,7 +17,7 @@ from bridge.up import house as up_house
 from bridge.up import ports
 from bridge.up.folder import Folder
 from bridge.up.guard import Guard
-from bridge.up.programs import HOST, Programs, python
+from bridge.up.programs import HOST, Programs, of_login, python
 from schemas.codec import encode
 from schemas.errors import Unavailable
 
@@ -59,11 +59,9 @@ async def use(job: Callable[[House], Awaitable[T]], say: Say, worker: str | None
 
 
 def as_worker(house: House) -> dict[str, str]:
-    """The variables with which a worker finds this house."""
-    url, user, password, _ = house.login("worker")
-    assert user
-    assert password
-    return {"NATS_URL": url, "NATS_USER": user, "NATS_PASSWORD": password}
+    """The settings of whoever takes the worker's place in it."""
+    login = house.login("worker")
+    return of_login(login.url, "worker", login.password or "")
 
 
 async def ready(house: House) -> None:

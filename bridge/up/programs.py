@@ -65,10 +65,7 @@ class Programs:
 
     def _env(self, user: User, own: dict[str, str]) -> dict[str, str]:
         common = {
-            "NATS_URL": self.nats_url,
-            "NATS_USER": user,
-            "NATS_PASSWORD": self._credentials.password(user),
-            **dict.fromkeys(("NATS_CA", "NATS_CERT", "NATS_KEY"), ""),  # of some other server
+            **of_login(self.nats_url, user, self._credentials.password(user)),
             "NATS_MLX_DATA_DIR": str(self._folder.path),
             "NATS_MLX_LOG_FORMAT": "json",
             "NATS_MLX_LOG_FILE": str(self._folder.log(user)),
@@ -79,6 +76,12 @@ class Programs:
 def of_model(name: str | None) -> dict[str, str]:
     """The worker's setting; without a name its own decide."""
     return {"NATS_MLX_WORKER_MODEL": name} if name else {}
+
+
+def of_login(url: str, user: User, password: str) -> dict[str, str]:
+    """The settings with which a process comes in at a plain server of ours."""
+    others = dict.fromkeys(("NATS_CA", "NATS_CERT", "NATS_KEY"), "")  # of some other server
+    return {"NATS_URL": url, "NATS_USER": user, "NATS_PASSWORD": password, **others}
 
 
 def find_server() -> Path:
