@@ -77,6 +77,7 @@ def test_nats_is_spoken_in_few_places(file: Path) -> None:
         "bridge/client",
         "schemas/runtime/client.py",
         "schemas/runtime/connection.py",
+        "schemas/runtime/presence.py",
     ):
         assert "nats" not in imports(file)
 
