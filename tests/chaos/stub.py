@@ -80,6 +80,7 @@ class Engine:
 
     def __init__(self, catalog: Catalog, shape: Shape) -> None:
         self.catalog = catalog
+        self.shape = shape
         self.counters = Counters()
         self.loaded = frozenset({MODEL})
         self._scheduler = Scheduler(shape.rows - shape.chat_rows, shape.chat_rows, bulk_rows=shape.bulk_rows)
