@@ -108,6 +108,9 @@ class Engine:
         answers = 1 if request.response_format is not None else 0
         return Prepared(MODEL, prompt, 16, Sampling(temperature=0.0), grammar="json" if answers else None)
 
+    async def text(self, work: Prepared) -> str:
+        return bytes(work.prompt).decode()
+
     @contextlib.asynccontextmanager
     async def run(self, job: Job) -> AsyncIterator[Run]:
         run = self._runs[job.id] = Run(job)
