@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from bridge import credentials
 from bridge.client import Client
-from bridge.client.connection import Absent, connect
 from bridge.client.gate import Gate
 from bridge.credentials import User
 from bridge.settings import Settings
 from bridge.up import folder
+from schemas.runtime.connection import Absent, connect
 from schemas.runtime.tls import Tls
 
 

@@ -10,13 +10,13 @@ from aiohttp import web
 
 from bridge import keys
 from bridge.client import Client
-from bridge.client.connection import connect
 from bridge.http import routes
 from bridge.http.door import Site
 from bridge.settings import Settings
 from schemas import __version__
 from schemas.errors import BadSettings, LlmError, Unavailable
 from schemas.runtime import log, loop, spans
+from schemas.runtime.connection import connect
 
 _log = log.get("bridge")
 

@@ -10,12 +10,12 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from bridge.bench.say import Say
 from bridge.client import Client
-from bridge.client.connection import connect
 from bridge.credentials import User
 from bridge.up.programs import of_model
 from bridge.up.run import Options, Ready
 from bridge.up.run import up as run_up
 from schemas.errors import BadRequest, Unavailable
+from schemas.runtime.connection import connect
 from schemas.runtime.tls import Tls
 
 T = TypeVar("T")

@@ -18,7 +18,6 @@ from bridge.cli import tables
 from bridge.cli.output import Progress, note
 from bridge.cli.publications import Lines, summary
 from bridge.client.articles import Target
-from bridge.client.connection import connect
 from bridge.client.outcomes import Outcome
 from bridge.publication import Line, Publication
 from bridge.settings import Settings
@@ -29,6 +28,7 @@ from schemas.articles import Analysis
 from schemas.codec import decode
 from schemas.errors import Conflict
 from schemas.runtime import log
+from schemas.runtime.connection import connect
 from schemas.runtime.loop import CANNOT_RUN
 
 _SAMPLES = resources.files("bridge") / "samples" / "articles.jsonl"

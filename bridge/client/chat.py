@@ -17,10 +17,10 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 
-from bridge.client import connection
 from schemas import subjects, wire
 from schemas.codec import encode
 from schemas.errors import DeadlineExceeded, ErrorBody, ErrorDetail, LlmError, TooLarge, Unavailable
+from schemas.runtime import connection
 
 # A reader slower than the model: past this much its answer is given up. A message is an object of its own,
 # far larger than the few bytes of a token.

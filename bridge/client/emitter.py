@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import msgspec
 from nats.aio.msg import Msg
 
-from bridge.client.connection import connect
 from bridge.settings import Settings
 from schemas import subjects
 from schemas.codec import decode, encode
 from schemas.completion import ChatChunk, ChunkChoice, Delta
 from schemas.runtime import loop
+from schemas.runtime.connection import connect
 
 # So many chunks of one answer, then the other answers' turn: a batch gives all of its rows a token in turn.
 _TURN = 8

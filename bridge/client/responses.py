@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from nats.aio.client import Client
 
-from bridge.client import bucket, connection, stored
+from bridge.client import bucket, stored
 from schemas import streams
 from schemas.codec import decode, encode
 from schemas.errors import TooLarge
 from schemas.responses.response import KeptResponse
+from schemas.runtime import connection
 
 _BUCKET = streams.RESPONSES
 

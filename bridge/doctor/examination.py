@@ -10,13 +10,13 @@ from pathlib import Path
 from bridge import credentials
 from bridge.access import Access, find
 from bridge.client import Client, examine
-from bridge.client.connection import Refused, connect
 from bridge.doctor import house, machine, ports
 from bridge.doctor.finding import Finding, failed, ok, skipped
 from bridge.settings import Settings
 from schemas import streams
 from schemas.errors import LlmError, Unavailable
 from schemas.runtime import presence
+from schemas.runtime.connection import Refused, connect
 
 # Users of nats.conf that see no more of the queue than their own work needs.
 _BLIND = {"publisher", "worker", "bridge"}

@@ -13,7 +13,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from bridge import jsonl
-from bridge.client import connection, intake, place
+from bridge.client import intake, place
 from bridge.client.articles import Target
 from bridge.client.place import Place
 from bridge.client.stored import Stored
@@ -28,6 +28,7 @@ from bridge.keys import Scope
 from schemas.articles import DeadLetter
 from schemas.codec import decode, encode
 from schemas.errors import BadRequest, LlmError, NotFound, TooSlow
+from schemas.runtime import connection
 from schemas.subjects import Lane
 
 LINES = ("application/x-ndjson", "application/jsonl")

@@ -8,13 +8,14 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from bridge.client import analyses, connection
+from bridge.client import analyses
 from bridge.http import listener, query, sse
 from bridge.http.analyses import Filter
 from bridge.http.auth import needs
 from bridge.http.context import CALL, NATS
 from bridge.keys import Scope
 from schemas.errors import BadRequest, LlmError
+from schemas.runtime import connection
 
 _LOOK_EVERY = 1.0  # seconds; looking costs one small request
 _ID = re.compile(r"[0-9]{1,15}")

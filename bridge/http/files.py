@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from bridge.client import batches, connection, files
+from bridge.client import batches, files
 from bridge.http import deliver, errors, query, upload
 from bridge.http.auth import needs
 from bridge.http.context import NATS
@@ -19,6 +19,7 @@ from bridge.keys import Scope
 from schemas.codec import encode
 from schemas.errors import Conflict
 from schemas.files import DeletedFile, FileObject, Purpose
+from schemas.runtime import connection
 
 
 class Pages(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

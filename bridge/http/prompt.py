@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from bridge.client import connection
 from bridge.http.context import NATS
 from schemas.errors import Unavailable
+from schemas.runtime import connection
 
 # Longer than the client's own tries, whose errors say more.
 _LONGEST = 20.0

@@ -12,7 +12,6 @@ import aiohttp
 
 from bridge import credentials
 from bridge.client import Client
-from bridge.client.connection import connect
 from bridge.credentials import Credentials
 from bridge.up import contexts, disk, ports
 from bridge.up.child import Child
@@ -23,6 +22,7 @@ from bridge.up.programs import HOST, Programs, find_conf, find_server, need_work
 from schemas.errors import Unavailable
 from schemas.presence import Presence
 from schemas.runtime import presence
+from schemas.runtime.connection import connect
 
 _LOOK_EVERY = 0.2
 _WILDCARDS = {"0.0.0.0": HOST, "::": "[::1]"}  # noqa: S104 - looked up, not bound to

@@ -27,6 +27,7 @@ from worker.jobs import Arguments, Call, Done, Ended, Event, Failed, Job, JobLan
 
 Make = Callable[..., AbstractAsyncContextManager["Asker"]]
 
+LONG = {"temperature": 0, "max_tokens": 500, "logit_bias": {"0": -100, "2": -100}}  # no end of its own
 SHAPE = Shape(
     rows=13,
     chat_rows=1,

@@ -5,25 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llguidance import LLMatcher, LLTokenizer
-from llguidance.hf import from_tokenizer
 
 from schemas.chat import ChatRequest, JsonObjectFormat, JsonSchema, JsonSchemaFormat
 from schemas.errors import BadRequest
 from schemas.messages import UserMessage
 from schemas.tools import ChosenFunction, FunctionDefinition, NamedChoice, Tool
+from tests.model.checker import TOOLS, Checker
 from tests.model.templates import HERMES, OPENED, PLAIN, Families
-from worker.engine.prompt import PromptTemplate
 
-CLOSED = {"additionalProperties": False}
-CITY: dict[str, Any] = {
-    "type": "object",
-    "properties": {"city": {"$ref": "#/$defs/c"}},
-    "required": ["city"],
-    **CLOSED,
-}
-CITY["$defs"] = {"c": {"enum": ["Rome", 'Pa"ris </tool_call>']}}
-TOOLS = [Tool(FunctionDefinition("get", None, CITY)), Tool(FunctionDefinition("get_all"))]
 ANSWER = JsonSchemaFormat(
     JsonSchema("a", {"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"]})
 )
@@ -35,36 +24,6 @@ WRONG = GET.replace("Rome", "Bern")
 BOTH = f"{GET}\n{ALL}"
 TEXT = "Well: 1 < 2 <tool_ca <b>가🚀</b>\n\n\t{"
 JSON = '{"a": 1}'
-
-
-class Checker:
-    """Feeds texts to the grammar of a request, as the tokens that the tokenizer makes of them."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        self.template = PromptTemplate(tokenizer)
-        eos = sorted(tokenizer.eos_token_ids)
-        self.known: LLTokenizer = from_tokenizer(
-            tokenizer._tokenizer, n_vocab=max(len(tokenizer), 49152), eos_token=eos
-        )
-
-    def grammar(self, **fields: Any) -> str | None:
-        known: dict[str, Any] = {"messages": [UserMessage(content="Hi")], "tools": TOOLS}
-        request = ChatRequest(**known | fields)
-        return self.template.render(request).grammar
-
-    def matcher(self, **fields: Any) -> LLMatcher:
-        grammar = self.grammar(**fields)
-        assert grammar is not None
-        matcher = LLMatcher(self.known, grammar, log_level=0)
-        assert not matcher.is_error(), matcher.get_error()
-        return matcher
-
-    def takes(self, text: str, **fields: Any) -> bool:
-        """Whether the answer may be this text and then end."""
-        matcher = self.matcher(**fields)
-        tokens = self.tokenizer.encode(text, add_special_tokens=False)
-        return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()
 
 
 @pytest.fixture(scope="module")

@@ -26,11 +26,11 @@ from nats.js.api import KeyValueConfig
 from nats.js.errors import BucketNotFoundError
 
 from bridge import app
-from bridge.client.connection import connect
 from bridge.settings import Settings
 from schemas import streams, subjects
 from schemas.codec import encode
 from schemas.presence import ModelCard, Presence
+from schemas.runtime.connection import connect
 from tests.broker.bridge.launching import launch
 from tests.broker.bridge.responding import Model
 from tests.broker.bridge.working import Work

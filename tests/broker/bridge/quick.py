@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from bridge import app
-from bridge.client.connection import connect
 from bridge.settings import Settings
 from schemas.completion import Usage
+from schemas.runtime.connection import connect
 from worker.engine.catalog import Catalog, Entry
 from worker.engine.counters import Counters
 from worker.engine.engine import Engine

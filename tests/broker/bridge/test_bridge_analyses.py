@@ -14,10 +14,10 @@ import pytest_asyncio
 
 from bridge import app
 from bridge.client import pages
-from bridge.client.connection import connect
 from bridge.http import feed, sse
 from bridge.http.context import ACTIVE
 from bridge.settings import Settings
+from schemas.runtime.connection import connect
 from tests.broker.bridge.raw_http import Raw
 from tests.until import holds
 

@@ -13,9 +13,9 @@ import pytest
 
 from bridge import app
 from bridge.client import Client
-from bridge.client.connection import Refused, connect
 from bridge.settings import Settings
 from schemas.errors import Unavailable
+from schemas.runtime.connection import Refused, connect
 from tests import loops
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import pytest
 from nats.js.errors import APIError
 
 from bridge.client import Client, gate, stored
-from bridge.client.connection import connect
 from bridge.publication import Line, Publication
 from bridge.up.programs import find_conf
 from schemas import streams
+from schemas.runtime.connection import connect
 from tests.broker.cli.conftest import serving
 from tests.broker.cli.publishing import PLAIN, Report, article, lines, run
 from worker.transport import topology

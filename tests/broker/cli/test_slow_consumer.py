@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from nats.aio.msg import Msg
 
-from bridge.client.connection import connect
 from schemas.runtime import connection
+from schemas.runtime.connection import connect
 
 if TYPE_CHECKING:
     from conftest import Server
